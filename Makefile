@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# make help lists what can be made.
+
+VERSION ?= 0.1.0
+BUILD ?= build
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+CC ?= gcc
+CLANG ?= clang
+BPFTOOL ?= bpftool
+PKG_CONFIG ?= pkg-config
+# bpftool and shellcheck's friends live in /usr/sbin, which is not on everybody's path.
+export PATH := $(PATH):/usr/sbin:/sbin
+
+PACKAGES := libbpf libxdp jansson yaml-0.1
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes
+HARDENING := -fstack-protector-strong -fPIE -fcf-protection -Wformat -Wformat-security
+OPTIMIZE ?= -O2 -D_FORTIFY_SOURCE=2
+SANITIZE ?=
+CPPFLAGS += -D_GNU_SOURCE -DRCXLB_VERSION='"$(VERSION)"' -Iuser -Iinclude -I$(BUILD)
+CFLAGS += -std=gnu2x -g $(OPTIMIZE) $(WARNINGS) $(HARDENING) $(SANITIZE) $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
+LDFLAGS += -pie -Wl,-z,relro,-z,now,-z,noexecstack $(SANITIZE)
+LDLIBS += $(shell $(PKG_CONFIG) --libs $(PACKAGES)) -lelf
+
+# The kernel's headers of the machine's architecture: -target bpf does not look there by itself.
+BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Iinclude \
+	-idirafter /usr/include/$(shell $(CC) -dumpmachine)
+
+BPF_SOURCES := $(wildcard bpf/*.bpf.c)
+BPF_OBJECTS := $(BPF_SOURCES:%.c=$(BUILD)/%.o)
+SKELETON := $(BUILD)/rcxlb.skel.h
+SOURCES := user/main.c $(wildcard user/*/*.c)
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
+# V=1 shows the commands.
+V ?= 0
+ifeq ($(V),0)
+Q := @
+say = @printf '  %-7s %s\n' $(1) $(2)
+endif
+
+# Everything but main(), for the tests.
+PARTS := $(filter-out $(BUILD)/user/main.o,$(OBJECTS))
+UNIT_SOURCES := $(wildcard tests/unit/*.c tests/bpf/*.c)
+UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
+
+.PHONY: all help test-programs install lint clean
+all: $(BUILD)/rcxlb
+
+help:
+	@echo 'make                 the program, as $(BUILD)/rcxlb'
+	@echo 'make test-programs   the unit and BPF tests; scripts/test makes and runs them, and all the others'
+	@echo 'make install         under PREFIX ($(PREFIX)), below DESTDIR when that is set'
+	@echo 'make lint            clang-tidy over the C sources, shellcheck over the scripts'
+	@echo 'make clean           removes $(BUILD)/'
+	@echo 'Variables: BUILD, PREFIX, DESTDIR, VERSION, CC, CLANG, BPFTOOL, V=1, SANITIZE (e.g. -fsanitize=address,undefined)'
+
+$(BUILD)/rcxlb: $(OBJECTS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/user/%.o: user/%.c | $(SKELETON)
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/bpf/%.o: bpf/%.c
+	@mkdir -p $(@D)
+	$(call say,BPF,$@)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/rcxlb.bpf.o: $(BPF_OBJECTS)
+	$(call say,GEN,$@)
+	$(Q)$(BPFTOOL) gen object $@ $^
+
+$(SKELETON): $(BUILD)/rcxlb.bpf.o
+	$(call say,GEN,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name rcxlb_bpf > $@.new
+	$(Q)mv $@.new $@
+
+# These two see the skeleton's bytes, so they follow its changes.
+$(BUILD)/user/dataplane/load.o $(BUILD)/user/dataplane/interfaces.o: $(SKELETON)
+
+test-programs: $(UNIT_TESTS)
+
+$(BUILD)/tests/%: tests/%.c $(PARTS)
+	@mkdir -p $(@D)
+	$(call say,TEST,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(PARTS) $(LDLIBS) -lcmocka -lm
+
+install: $(BUILD)/rcxlb
+	install -D -m 755 $(BUILD)/rcxlb $(DESTDIR)$(PREFIX)/sbin/rcxlb
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	$(BUILD)/rcxlb completion > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/rcxlb
+
+lint: $(SKELETON)
+	clang-tidy --quiet $(SOURCES) -- $(CPPFLAGS) -std=gnu2x $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
+	shellcheck $$(grep -lE '^#!.*(bash|sh)$$' scripts/* scripts/*/* tests/*/* .ci/* 2>/dev/null)
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(BPF_OBJECTS:.o=.d) $(OBJECTS:.o=.d) $(UNIT_TESTS:=.d)

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Addresses and ports out of each context type: the only place with byte-order arithmetic. Contexts differ:
+ *
+ *	bpf_sk_lookup   remote_port big endian, local_port host order
+ *	bpf_sock_ops    local_port host order
+ *	sock_common     skc_num host order
+ *
+ * Addresses are in network order everywhere.
+ */
+#ifndef RCXLB_CTX_BPF_H
+#define RCXLB_CTX_BPF_H
+
+#include "kernel.bpf.h"
+#include "rcxlb/abi.h"
+
+static __always_inline void endpoint_set(struct rcxlb_endpoint *to, __u32 family, __be32 four, __be32 six0, __be32 six1,
+					 __be32 six2, __be32 six3, __u16 port)
+{
+	__u32 *words = (__u32 *)to->address;
+
+	words[0] = family == AF_INET ? 0 : six0;
+	words[1] = family == AF_INET ? 0 : six1;
+	words[2] = family == AF_INET ? bpf_htonl(0xffff) : six2;
+	words[3] = family == AF_INET ? four : six3;
+	to->port = port;
+	to->unused = 0;
+}
+
+/* Makes an address the any-address of its family; the port stays. */
+static __always_inline void endpoint_set_any(struct rcxlb_endpoint *to, __u32 family)
+{
+	__u32 *words = (__u32 *)to->address;
+
+	words[0] = 0;
+	words[1] = 0;
+	words[2] = family == AF_INET ? bpf_htonl(0xffff) : 0;
+	words[3] = 0;
+}
+
+/*
+ * Reads a context field here and now: the compiler would join the loads of two branches into one at a computed offset,
+ * which the verifier refuses.
+ */
+#define FIELD(ctx, field)                                                                                              \
+	({                                                                                                             \
+		__u32 value_ = (ctx)->field;                                                                           \
+		barrier_var(value_);                                                                                   \
+		value_;                                                                                                \
+	})
+
+#define FIELDS(ctx, side)                                                                                              \
+	FIELD(ctx, side##_ip4), FIELD(ctx, side##_ip6[0]), FIELD(ctx, side##_ip6[1]), FIELD(ctx, side##_ip6[2]),       \
+		FIELD(ctx, side##_ip6[3])
+
+static __always_inline void lookup_client(const struct bpf_sk_lookup *ctx, struct rcxlb_endpoint *to)
+{
+	endpoint_set(to, ctx->family, FIELDS(ctx, remote), bpf_ntohs(ctx->remote_port));
+}
+
+static __always_inline void lookup_local(const struct bpf_sk_lookup *ctx, struct rcxlb_endpoint *to)
+{
+	endpoint_set(to, ctx->family, FIELDS(ctx, local), ctx->local_port);
+}
+
+static __always_inline void sock_ops_local(const struct bpf_sock_ops *ctx, struct rcxlb_endpoint *to)
+{
+	endpoint_set(to, ctx->family, FIELDS(ctx, local), ctx->local_port);
+}
+
+static __always_inline void sock_common_local(const struct sock_common *sk, struct rcxlb_endpoint *to)
+{
+	const __be32 *six = sk->skc_v6_rcv_saddr.in6_u.u6_addr32;
+
+	endpoint_set(to, sk->skc_family, sk->skc_rcv_saddr, six[0], six[1], six[2], six[3], sk->skc_num);
+}
+
+/* May a socket take connections of this address family? The rule of bpf_sk_assign(). */
+static __always_inline bool socket_takes(__u32 socket_family, bool ipv6_only, __u32 client_family)
+{
+	return socket_family == client_family || (socket_family == AF_INET6 && !ipv6_only);
+}
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Every map, once. Each has one writer, so nobody needs a lock against anybody else. Weak, because every program
+ * file includes this one and the linker keeps a single definition: two that differ do not link.
+ */
+#ifndef RCXLB_MAPS_BPF_H
+#define RCXLB_MAPS_BPF_H
+
+#include "kernel.bpf.h"
+#include "rcxlb/abi.h"
+
+#define MAP(name, kind, entries, key_type, value_type, map_flag)                                                       \
+	struct {                                                                                                       \
+		__uint(type, BPF_MAP_TYPE_##kind);                                                                     \
+		__uint(max_entries, entries);                                                                          \
+		__uint(map_flags, map_flag);                                                                           \
+		__type(key, key_type);                                                                                 \
+		__type(value, value_type);                                                                             \
+	} name __weak SEC(".maps")
+
+/* Written by the command line. */
+MAP(meta, ARRAY, 1, __u32, struct rcxlb_meta, 0);                                           /* read by user space */
+MAP(services, HASH, RCXLB_MAX_SERVICES * RCXLB_MAX_LISTEN, struct rcxlb_endpoint, struct rcxlb_service, 0); /* steer */
+MAP(backends, ARRAY, RCXLB_MAX_BACKENDS, __u32, struct rcxlb_backend, 0);                   /* steer, register */
+MAP(addresses, HASH, RCXLB_MAX_BACKENDS * 2, struct rcxlb_endpoint, __u32, 0);              /* register */
+MAP(interfaces, HASH, RCXLB_MAX_INTERFACES, __u32, struct rcxlb_interface, 0);              /* user space */
+
+/*
+ * service id → table; a table is never changed, only replaced. By sizes, because clang 14 leaves the value's type out
+ * of the BTF of an inner map; the tables that user space makes have it.
+ */
+struct table_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct rcxlb_table));
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, RCXLB_MAX_SERVICES);
+	__type(key, __u32);
+	__array(values, struct table_map);
+} tables __weak SEC(".maps");
+
+/* Written by the agent. */
+MAP(health, ARRAY, RCXLB_MAX_BACKENDS, __u32, struct rcxlb_health, BPF_F_MMAPABLE);         /* steer, user space */
+
+/* Written by register. */
+MAP(listeners, SOCKMAP, RCXLB_MAX_BACKENDS * RCXLB_ROWS, __u32, __u64, 0);                  /* steer */
+MAP(sockets, SK_STORAGE, 0, int, struct rcxlb_socket, BPF_F_NO_PREALLOC | BPF_F_CLONE);     /* register */
+
+/* Written by register (active, rows, refused) and steer (the counters): atomic additions, no field has two writers. */
+MAP(load, ARRAY, RCXLB_MAX_BACKENDS, __u32, struct rcxlb_load, 0);                          /* user space */
+
+/* Written by steer. */
+MAP(exits, PERCPU_ARRAY, RCXLB_MAX_SERVICES + 1, __u32, struct rcxlb_exits, 0);             /* user space */
+MAP(why, ARRAY, 1, __u32, struct rcxlb_why, 0);                                             /* user space */
+
+/* Written by guard. */
+MAP(guard_stats, PERCPU_ARRAY, RCXLB_GUARD_REASONS, __u32, struct rcxlb_guard_stats, 0);    /* user space */
+
+#endif

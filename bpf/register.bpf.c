@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/*
+ * Listening sockets come and go, and their connections are counted.
+ *
+ * A socket that calls listen() on a backend's address is put into `listeners` (sock_ops); those that listened before
+ * are found by walking the kernel's socket table (collect). The kernel itself takes a closed socket out. What a
+ * listener knows of itself in `sockets` is inherited by every connection that it accepts: this is how a connection
+ * knows its backend, with no table of flows.
+ *
+ * Nothing here decides over a connection: a failure leaves a listener unregistered or a connection uncounted.
+ */
+#include "maps.bpf.h"
+#include "ctx.bpf.h"
+
+/* Both hooks see every network namespace of the host. */
+const volatile __u64 netns_cookie = 0;
+
+static __always_inline __u32 *backend_at(const struct rcxlb_endpoint *at)
+{
+	return bpf_map_lookup_elem(&addresses, at);
+}
+
+/*
+ * The id of the backend that connects to `local` would reach on a socket bound there. The command line keeps an entry
+ * for the any-address of every backend's port beside that of its own address.
+ */
+static __always_inline __u32 *backend_of(struct rcxlb_endpoint *local, __u32 family, bool ipv6_only)
+{
+	__u32 *id = backend_at(local);
+	const __u32 *words = (const __u32 *)local->address;
+	bool any = !(words[0] | words[1] | words[2] | words[3]);
+
+	if (id || family == AF_INET || ipv6_only || !any)
+		return id;
+	endpoint_set_any(local, AF_INET); /* a dual-stack socket takes IPv4 as well */
+	return backend_at(local);
+}
+
+/* The load entry for a backend, cleared when its id was another address's before. */
+static __always_inline struct rcxlb_load *load_of(__u32 id, __u32 generation)
+{
+	struct rcxlb_load *entry = bpf_map_lookup_elem(&load, &id);
+	__u32 former;
+
+	if (!entry)
+		return NULL;
+	former = entry->generation;
+	if (former == generation)
+		return entry;
+	/* Two members of a group may call listen() at once: one of them clears. */
+	if (__sync_val_compare_and_swap(&entry->generation, former, generation) == former) {
+		entry->active = 0;
+		entry->steered = 0;
+		entry->spilled = 0;
+		entry->failovers = 0;
+		entry->rows = 0;
+		entry->refused = 0;
+	}
+	return entry;
+}
+
+static __always_inline void note_row(struct rcxlb_load *entry, __u32 row)
+{
+	entry->refused = 0;
+	if (entry->rows <= row)
+		entry->rows = row + 1; /* a lost race against another member is mended by the next look of collect */
+}
+
+static __always_inline bool registered(const struct rcxlb_socket *self)
+{
+	__u32 id = self->backend;
+	const struct rcxlb_backend *backend = bpf_map_lookup_elem(&backends, &id);
+
+	return backend && (backend->flags & RCXLB_BACKEND_USED) && backend->generation == self->generation;
+}
+
+/*
+ * What a listener of a backend shall know of itself, stored before the socket can be steered to, so that no connection
+ * goes uncounted. Returns the backend's load entry.
+ */
+#define PREPARE(sk, id, self)                                                                                          \
+	({                                                                                                             \
+		struct rcxlb_backend *backend_ = bpf_map_lookup_elem(&backends, &(id));                                \
+		struct rcxlb_load *entry_ = NULL;                                                                      \
+		if (backend_) {                                                                                        \
+			(self)->backend = id;                                                                          \
+			(self)->generation = backend_->generation;                                                     \
+			if (bpf_sk_storage_get(&sockets, sk, self, BPF_SK_STORAGE_GET_F_CREATE))                       \
+				entry_ = load_of(id, backend_->generation);                                            \
+		}                                                                                                      \
+		entry_;                                                                                                \
+	})
+
+/* Registered in `self->row`, or refused by the map with `err`. */
+#define CONCLUDE(sk, entry, self, err)                                                                                 \
+	({                                                                                                             \
+		struct rcxlb_socket *stored_ = (err) ? NULL : bpf_sk_storage_get(&sockets, sk, NULL, 0);               \
+		if (stored_) {                                                                                         \
+			*stored_ = *(self);                                                                            \
+			note_row(entry, (self)->row);                                                                  \
+		} else {                                                                                               \
+			(entry)->refused = -(err);                                                                     \
+			bpf_sk_storage_delete(&sockets, sk);                                                           \
+		}                                                                                                      \
+	})
+
+/* listen() was called: the state is not LISTEN yet, but is before any connection can come. */
+static __always_inline void on_listen(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
+{
+	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
+	struct rcxlb_socket self = {};
+	struct rcxlb_endpoint local;
+	struct rcxlb_load *entry;
+	__u32 *found, id, key;
+	long err = -EEXIST;
+
+	if (!tcp || bpf_get_netns_cookie(ctx) != netns_cookie)
+		return;
+	sock_ops_local(ctx, &local);
+	found = backend_of(&local, ctx->family,
+			   BPF_CORE_READ_BITFIELD_PROBED(&tcp->inet_conn.icsk_inet.sk.__sk_common, skc_ipv6only));
+	if (!found)
+		return;
+	id = *found;
+	entry = PREPARE(sk, id, &self);
+	if (!entry)
+		return;
+	for (__u32 row = 0; row < RCXLB_ROWS && err == -EEXIST; row++) {
+		key = row * RCXLB_MAX_BACKENDS + id;
+		err = bpf_sock_map_update(ctx, &listeners, &key, BPF_NOEXIST);
+		self.row = row;
+	}
+	CONCLUDE(sk, entry, &self, err);
+}
+
+static __always_inline void on_established(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
+{
+	struct rcxlb_socket *self = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+	struct rcxlb_load *entry;
+	__u32 id;
+
+	if (!self)
+		return;
+	id = self->backend;
+	entry = bpf_map_lookup_elem(&load, &id);
+	if (!entry || entry->generation != self->generation)
+		return;
+	/* First the wish to hear of its end: counted without it would stay counted for ever. */
+	if (bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG))
+		return;
+	self->counted = 1;
+	__sync_fetch_and_add(&entry->active, 1);
+}
+
+static __always_inline void on_close(struct bpf_sock *sk)
+{
+	struct rcxlb_socket *self = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+	struct rcxlb_load *entry;
+	__u32 id;
+
+	if (!self || !self->counted)
+		return;
+	self->counted = 0;
+	id = self->backend;
+	entry = bpf_map_lookup_elem(&load, &id);
+	if (entry && entry->generation == self->generation)
+		__sync_fetch_and_add(&entry->active, -1);
+}
+
+SEC("sockops")
+int registrar(struct bpf_sock_ops *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+
+	if (!sk)
+		return 1;
+	switch (ctx->op) {
+	case BPF_SOCK_OPS_TCP_LISTEN_CB:
+		on_listen(ctx, sk);
+		break;
+	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
+		on_established(ctx, sk);
+		break;
+	case BPF_SOCK_OPS_STATE_CB:
+		if (ctx->args[1] == BPF_TCP_CLOSE)
+			on_close(sk);
+		break;
+	}
+	return 1;
+}
+
+static __always_inline bool is_our_listener(const struct sock_common *sk)
+{
+	return sk && sk->skc_state == BPF_TCP_LISTEN && sk->skc_net.net->net_cookie == netns_cookie;
+}
+
+/* Takes a listener out whose backend was deleted. */
+static __always_inline void withdraw(struct sock_common *sk, const struct rcxlb_socket *self)
+{
+	__u32 key = self->row * RCXLB_MAX_BACKENDS + self->backend;
+
+	bpf_map_delete_elem(&listeners, &key);
+	bpf_sk_storage_delete(&sockets, sk);
+}
+
+static __always_inline void enlist(struct sock_common *sk, __u32 id)
+{
+	struct rcxlb_socket self = {};
+	struct rcxlb_load *entry = PREPARE(sk, id, &self);
+	long err = -EEXIST;
+	__u32 key;
+
+	if (!entry)
+		return;
+	for (__u32 row = 0; row < RCXLB_ROWS && err == -EEXIST; row++) {
+		key = row * RCXLB_MAX_BACKENDS + id;
+		err = bpf_map_update_elem(&listeners, &key, sk, BPF_NOEXIST);
+		self.row = row;
+	}
+	CONCLUDE(sk, entry, &self, err);
+}
+
+/* Run after every change of the backends: makes `listeners` agree with them. */
+SEC("iter/tcp")
+int collect(struct bpf_iter__tcp *ctx)
+{
+	struct sock_common *sk = ctx->sk_common;
+	struct rcxlb_socket *self;
+	struct rcxlb_endpoint local;
+	__u32 *id;
+
+	if (!is_our_listener(sk))
+		return 0;
+	self = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+	if (self && registered(self))
+		return 0;
+	if (self)
+		withdraw(sk, self);
+	sock_common_local(sk, &local);
+	id = backend_of(&local, sk->skc_family, BPF_CORE_READ_BITFIELD_PROBED(sk, skc_ipv6only));
+	if (id)
+		enlist(sk, *id);
+	return 0;
+}
+
+/* Tells user space of each registered listener; changes nothing. */
+SEC("iter/tcp")
+int survey(struct bpf_iter__tcp *ctx)
+{
+	struct sock_common *sk = ctx->sk_common;
+	struct rcxlb_socket *self;
+	struct rcxlb_listener record = {};
+	bool ipv6_only;
+
+	if (!is_our_listener(sk))
+		return 0;
+	self = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+	if (!self)
+		return 0;
+	ipv6_only = BPF_CORE_READ_BITFIELD_PROBED(sk, skc_ipv6only);
+	record.backend = self->backend;
+	record.generation = self->generation;
+	record.accept_queue = BPF_CORE_READ((struct sock *)sk, sk_ack_backlog);
+	record.family = sk->skc_family;
+	record.ipv4 = socket_takes(record.family, ipv6_only, AF_INET);
+	record.ipv6 = socket_takes(record.family, ipv6_only, AF_INET6);
+	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

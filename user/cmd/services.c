@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd/commands.h"
+#include "cmd/print.h"
+#include "core/endpoint.h"
+#include "dataplane/dataplane.h"
+
+static json_t *service_json(const struct model *model, const struct model_service *service)
+{
+	char listens[RCXLB_MAX_LISTEN][RCXLB_TEXT_LEN], text[RCXLB_TEXT_LEN];
+	uint16_t members[RCXLB_MAX_BACKENDS];
+	json_t *listen = json_array(), *backends = json_array();
+	uint32_t count = model_listens(service, listens);
+
+	for (uint32_t i = 0; i < count; i++)
+		json_array_append_new(listen, json_string(listens[i]));
+	count = model_members(model, service, members);
+	for (uint32_t i = 0; i < count; i++)
+		json_array_append_new(backends,
+				      json_string(endpoint_format(&model->backend[members[i]].endpoint, text)));
+	return json_pack("{s:s, s:o, s:s, s:s, s:o}", "name", service->name, "listen", listen, "hash",
+			 model_hash_name(service->hash), "balance", model_balance_name(service->balance), "backends",
+			 backends);
+}
+
+static int list_json(const struct model *model)
+{
+	json_t *all = json_array();
+
+	for (int i = 0; i < RCXLB_MAX_SERVICES; i++)
+		if (model->service[i].name[0])
+			json_array_append_new(all, service_json(model, &model->service[i]));
+	return print_json(json_pack("{s:o}", "services", all));
+}
+
+static void list_table(const struct model *model)
+{
+	char listens[RCXLB_MAX_LISTEN][RCXLB_TEXT_LEN], joined[RCXLB_MAX_LISTEN * RCXLB_TEXT_LEN], number[16];
+	uint16_t members[RCXLB_MAX_BACKENDS];
+	struct table *table = table_new("lllrl");
+
+	table_row(table, "SERVICE", "HASH", "BALANCE", "BACKENDS", "LISTEN");
+	for (int i = 0; i < RCXLB_MAX_SERVICES; i++) {
+		const struct model_service *service = &model->service[i];
+		uint32_t count = model_listens(service, listens);
+
+		if (!service->name[0])
+			continue;
+		joined[0] = 0;
+		for (uint32_t k = 0; k < count; k++)
+			strcat(strcat(joined, k ? " " : ""), listens[k]);
+		snprintf(number, sizeof(number), "%u", model_members(model, service, members));
+		table_row(table, service->name, model_hash_name(service->hash), model_balance_name(service->balance),
+			  number, joined);
+	}
+	table_print(table);
+	table_free(table);
+}
+
+static int list(const struct arguments *arguments, struct error *error)
+{
+	struct dataplane *dataplane;
+	struct model model;
+	int err;
+
+	err = arguments_expect(arguments, 0, 0, "", error);
+	if (!err)
+		err = dataplane_open(DATAPLANE_LOOK, &dataplane, error);
+	if (err)
+		return err;
+	err = dataplane_read(dataplane, &model, error);
+	dataplane_close(dataplane);
+	if (err)
+		return err;
+	if (argument(arguments, "--json"))
+		return list_json(&model);
+	list_table(&model);
+	return 0;
+}
+
+static int wished_service(const struct arguments *arguments, struct model_service *to, struct error *error)
+{
+	const char *hash = argument(arguments, "--hash"), *balance = argument(arguments, "--balance");
+	int err;
+
+	err = arguments_expect(arguments, 1, 1, "a name", error);
+	if (err)
+		return err;
+	if (strlen(arguments->word[0]) >= sizeof(to->name))
+		return fail(error, -EINVAL, "the service name '%s' must have 1 to %d characters", arguments->word[0],
+			    RCXLB_NAME_LEN - 1);
+	strcpy(to->name, arguments->word[0]);
+	for (uint32_t i = 0; i < arguments->options && !err; i++)
+		if (!strcmp(arguments->option[i]->name, "--listen"))
+			err = model_service_listen(to, arguments->value[i], error);
+	if (!err && hash)
+		err = model_hash_parse(hash, &to->hash, error);
+	if (!err && balance)
+		err = model_balance_parse(balance, &to->balance, error);
+	return err;
+}
+
+static int change(const struct arguments *arguments, struct error *error)
+{
+	bool adding = arguments_verb(arguments, "add");
+	struct model_service wished = {};
+	struct dataplane *dataplane;
+	struct model model;
+	int err;
+
+	err = adding ? wished_service(arguments, &wished, error) : arguments_expect(arguments, 1, 1, "a name", error);
+	if (!err)
+		err = dataplane_open(DATAPLANE_CHANGE, &dataplane, error);
+	if (err)
+		return err;
+	err = dataplane_read(dataplane, &model, error);
+	if (!err)
+		err = adding ? model_service_set(&model, &wished, error)
+			     : model_service_delete(&model, arguments->word[0], error);
+	if (!err)
+		err = dataplane_publish(dataplane, &model, error);
+	dataplane_close(dataplane);
+	return err;
+}
+
+static int run(const struct arguments *arguments, struct error *error)
+{
+	return arguments_verb(arguments, "list") ? list(arguments, error) : change(arguments, error);
+}
+
+static const char *const verbs[] = { "list", "add", "del", NULL };
+
+static const struct option_spec options[] = {
+	{ "--listen", NULL, "ADDR:PORT", "add: where it listens; may be repeated; *:PORT is every address", true },
+	{ "--hash", NULL, "tuple|client",
+	  "add: what is hashed: address and port of client and service, or the client's "
+	  "address alone",
+	  false },
+	{ "--balance", NULL, "consistent",
+	  "add: how a backend is chosen; consistent: the first in the hash's order that is "
+	  "usable",
+	  false },
+	OPTION_JSON,
+	OPTIONS_END,
+};
+
+const struct command command_services = {
+	.name = "services",
+	.usage = "[list]\nadd NAME --listen ADDR:PORT... [--hash tuple|client] [--balance RULE]\ndel NAME",
+	.summary = "what clients dial: list, add or change, delete",
+	.verbs = verbs,
+	.options = options,
+	.run = run,
+};

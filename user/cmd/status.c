@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd/commands.h"
+#include "cmd/print.h"
+#include "core/endpoint.h"
+#include "core/state.h"
+#include "dataplane/dataplane.h"
+
+static const char *xdp_name(uint32_t mode)
+{
+	return mode == RCXLB_XDP_NATIVE ? "native" : mode == RCXLB_XDP_SKB ? "skb" : "off";
+}
+
+static uint64_t refused(const struct rcxlb_exits *exits)
+{
+	return exits->no_backend + exits->none_usable + exits->assign_failed;
+}
+
+static struct state_input input_of(const struct model_backend *backend, const struct backend_facts *facts)
+{
+	return (struct state_input){
+		.draining = backend->draining,
+		.listens = facts->ipv4 || facts->ipv6,
+		.down = facts->down,
+		.refused = facts->load.refused,
+	};
+}
+
+static json_t *backend_json(const struct model_backend *backend, const struct backend_facts *facts)
+{
+	struct state_input input = input_of(backend, facts);
+	char text[RCXLB_TEXT_LEN];
+
+	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "address",
+			 endpoint_format(&backend->endpoint, text), "weight", backend->weight, "state",
+			 state_name(&input), "path", state_path(&input), "reason", state_reason(&input), "active",
+			 (json_int_t)facts->load.active, "steered", (json_int_t)facts->load.steered, "spilled",
+			 (json_int_t)facts->load.spilled, "failovers", (json_int_t)facts->load.failovers,
+			 "accept_queue", (json_int_t)facts->accept_queue);
+}
+
+static json_t *service_json(const struct model *model, const struct facts *facts, uint32_t id)
+{
+	const struct model_service *service = &model->service[id];
+	char listens[RCXLB_MAX_LISTEN][RCXLB_TEXT_LEN];
+	uint16_t members[RCXLB_MAX_BACKENDS];
+	json_t *listen = json_array(), *backends = json_array();
+	uint32_t count = model_listens(service, listens);
+
+	for (uint32_t i = 0; i < count; i++)
+		json_array_append_new(listen, json_string(listens[i]));
+	count = model_members(model, service, members);
+	for (uint32_t i = 0; i < count; i++)
+		json_array_append_new(backends, backend_json(&model->backend[members[i]], &facts->backend[members[i]]));
+	return json_pack("{s:s, s:o, s:s, s:s, s:b, s:I, s:o}", "name", service->name, "listen", listen, "hash",
+			 model_hash_name(service->hash), "balance", model_balance_name(service->balance), "tls", 0,
+			 "refused", (json_int_t)refused(&facts->service[id]), "backends", backends);
+}
+
+static json_t *status_json(bool loaded, json_t *interfaces, json_t *services)
+{
+	return json_pack("{s:s, s:b, s:o, s:{s:b}, s:o}", "version", RCXLB_VERSION, "loaded", loaded, "interfaces",
+			 interfaces, "agent", "running", 0, "services", services);
+}
+
+static int print_as_json(const struct model *model, const struct facts *facts)
+{
+	json_t *interfaces = json_array(), *services = json_array();
+
+	for (uint32_t i = 0; i < facts->interfaces; i++)
+		json_array_append_new(interfaces, json_pack("{s:s, s:s}", "name", facts->interface[i].name, "xdp",
+							    xdp_name(facts->interface[i].mode)));
+	for (uint32_t i = 0; i < RCXLB_MAX_SERVICES; i++)
+		if (model->service[i].name[0])
+			json_array_append_new(services, service_json(model, facts, i));
+	return print_json(status_json(true, interfaces, services));
+}
+
+static void print_backends(const struct model *model, const struct facts *facts, const struct model_service *service)
+{
+	char text[RCXLB_TEXT_LEN], number[6][24];
+	uint16_t members[RCXLB_MAX_BACKENDS];
+	uint32_t count = model_members(model, service, members);
+	struct table *table = table_new("llrllrrrrrl");
+
+	table_row(table, "", "BACKEND", "WEIGHT", "STATE", "PATH", "ACTIVE", "QUEUE", "STEERED", "SPILLED", "FAILOVERS",
+		  "");
+	for (uint32_t i = 0; i < count; i++) {
+		const struct model_backend *backend = &model->backend[members[i]];
+		const struct backend_facts *fact = &facts->backend[members[i]];
+		struct state_input input = input_of(backend, fact);
+
+		snprintf(number[0], sizeof(number[0]), "%u", backend->weight);
+		snprintf(number[1], sizeof(number[1]), "%u", fact->load.active);
+		snprintf(number[2], sizeof(number[2]), "%u", fact->accept_queue);
+		snprintf(number[3], sizeof(number[3]), "%llu", (unsigned long long)fact->load.steered);
+		snprintf(number[4], sizeof(number[4]), "%llu", (unsigned long long)fact->load.spilled);
+		snprintf(number[5], sizeof(number[5]), "%llu", (unsigned long long)fact->load.failovers);
+		table_row(table, "", endpoint_format(&backend->endpoint, text), number[0], state_name(&input),
+			  state_path(&input), number[1], number[2], number[3], number[4], number[5],
+			  state_reason(&input));
+	}
+	if (count)
+		table_print(table);
+	table_free(table);
+}
+
+static void print_for_people(const struct model *model, const struct facts *facts)
+{
+	char listens[RCXLB_MAX_LISTEN][RCXLB_TEXT_LEN];
+	bool any = false;
+
+	printf("rcxlb %s, agent not running; guard on", RCXLB_VERSION);
+	for (uint32_t i = 0; i < facts->interfaces; i++)
+		printf("%s %s (xdp %s)", i ? "," : "", facts->interface[i].name, xdp_name(facts->interface[i].mode));
+	puts(facts->interfaces ? "" : " no interface");
+	for (uint32_t i = 0; i < RCXLB_MAX_SERVICES; i++) {
+		const struct model_service *service = &model->service[i];
+		uint32_t count = model_listens(service, listens);
+
+		if (!service->name[0])
+			continue;
+		any = true;
+		printf("\nservice %s on", service->name);
+		for (uint32_t k = 0; k < count; k++)
+			printf(" %s", listens[k]);
+		printf(", hash %s, balance %s, refused %llu\n", model_hash_name(service->hash),
+		       model_balance_name(service->balance), (unsigned long long)refused(&facts->service[i]));
+		print_backends(model, facts, service);
+	}
+	if (!any)
+		puts("\nno service; add one: rcxlb services add NAME --listen ADDR:PORT");
+}
+
+static int run(const struct arguments *arguments, struct error *error)
+{
+	bool as_json = argument(arguments, "--json");
+	struct dataplane *dataplane;
+	struct facts facts;
+	struct model model;
+	int err;
+
+	err = arguments_expect(arguments, 0, 0, "", error);
+	if (err)
+		return err;
+	err = dataplane_open(DATAPLANE_LOOK, &dataplane, error);
+	if (err == -ENOENT) { /* not to be loaded is a state, no failure */
+		if (as_json)
+			return print_json(status_json(false, json_array(), json_array()));
+		printf("rcxlb %s, not loaded; load it: rcxlb load INTERFACE\n", RCXLB_VERSION);
+		return 0;
+	}
+	if (err)
+		return err;
+	err = dataplane_read(dataplane, &model, error);
+	if (!err)
+		err = dataplane_facts(dataplane, &facts, error);
+	dataplane_close(dataplane);
+	if (err)
+		return err;
+	if (as_json)
+		return print_as_json(&model, &facts);
+	print_for_people(&model, &facts);
+	return 0;
+}
+
+static const struct option_spec options[] = { OPTION_JSON, OPTIONS_END };
+
+const struct command command_status = {
+	.name = "status",
+	.usage = "",
+	.summary = "what is loaded, and how every backend is doing",
+	.options = options,
+	.run = run,
+};

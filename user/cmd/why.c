@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd/commands.h"
+#include "cmd/print.h"
+#include "core/endpoint.h"
+#include "dataplane/dataplane.h"
+
+static const char *const verdicts[] = {
+	[RCXLB_USABLE] = "usable",     [RCXLB_ABSENT] = "absent", [RCXLB_FAMILY] = "family",
+	[RCXLB_DRAINING] = "draining", [RCXLB_DOWN] = "down",
+};
+
+static const char *const explanations[] = {
+	[RCXLB_USABLE] = "usable",
+	[RCXLB_ABSENT] = "absent: nobody listens there",
+	[RCXLB_FAMILY] = "cannot take this client: its socket is of the other address family",
+	[RCXLB_DRAINING] = "draining: takes no new connections",
+	[RCXLB_DOWN] = "down: its health check fails",
+};
+
+#define KINDS (sizeof(verdicts) / sizeof(verdicts[0]))
+
+struct answer {
+	const struct model *model;
+	const struct model_service *service;
+	struct rcxlb_why why;
+};
+
+/* Candidates come again while the table is walked: each is shown once. */
+static bool is_first(const struct rcxlb_why *why, uint32_t step)
+{
+	for (uint32_t i = 0; i < step; i++)
+		if (why->step[i].backend == why->step[step].backend)
+			return false;
+	return true;
+}
+
+static uint32_t steps_shown(const struct rcxlb_why *why)
+{
+	return why->steps < RCXLB_WHY_STEPS ? why->steps : RCXLB_WHY_STEPS;
+}
+
+static const char *address_of(const struct answer *answer, uint32_t backend, char *to)
+{
+	return endpoint_format(&answer->model->backend[backend % RCXLB_MAX_BACKENDS].endpoint, to);
+}
+
+static void listen_text(const struct answer *answer, char *to)
+{
+	const struct rcxlb_endpoint *at = &answer->why.service;
+
+	if (endpoint_is_any(at))
+		snprintf(to, RCXLB_TEXT_LEN, "*:%u", at->port);
+	else
+		endpoint_format(at, to);
+}
+
+static int print_as_json(const struct answer *answer)
+{
+	char client[RCXLB_TEXT_LEN], listen[RCXLB_TEXT_LEN], text[RCXLB_TEXT_LEN], hash[24];
+	const struct rcxlb_why *why = &answer->why;
+	json_t *candidates = json_array(), *chosen;
+
+	for (uint32_t i = 0; i < steps_shown(why); i++)
+		if (is_first(why, i))
+			json_array_append_new(candidates, json_pack("{s:s, s:s}", "address",
+								    address_of(answer, why->step[i].backend, text),
+								    "verdict", verdicts[why->step[i].verdict % KINDS]));
+	chosen = why->chosen == RCXLB_NO_BACKEND ? json_null() : json_string(address_of(answer, why->chosen, text));
+	listen_text(answer, listen);
+	snprintf(hash, sizeof(hash), "%016llx", (unsigned long long)why->hash);
+	return print_json(json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "client",
+				    endpoint_format(&why->client, client), "service", answer->service->name, "listen",
+				    listen, "hash", hash, "slot", (json_int_t)why->slot, "backend", chosen,
+				    "candidates", candidates));
+}
+
+static void print_for_people(const struct answer *answer)
+{
+	char client[RCXLB_TEXT_LEN], listen[RCXLB_TEXT_LEN], text[RCXLB_TEXT_LEN];
+	const struct rcxlb_why *why = &answer->why;
+
+	listen_text(answer, listen);
+	printf("%s to service %s at %s: hash %016llx, slot %u of %u\n", endpoint_format(&why->client, client),
+	       answer->service->name, listen, (unsigned long long)why->hash, why->slot, RCXLB_TABLE_SIZE);
+	for (uint32_t i = 0; i < steps_shown(why); i++)
+		if (is_first(why, i))
+			printf("  %s %s: %s\n", i ? "then         " : "hash's choice",
+			       address_of(answer, why->step[i].backend, text),
+			       explanations[why->step[i].verdict % KINDS]);
+	if (why->steps > RCXLB_WHY_STEPS)
+		printf("  … and %u more looks\n", why->steps - RCXLB_WHY_STEPS);
+	if (why->chosen != RCXLB_NO_BACKEND)
+		printf("  chosen        %s\n", address_of(answer, why->chosen, text));
+	else
+		puts(why->steps ? "  refused: no backend can take it" : "  refused: the service has no backends");
+}
+
+/* Which of the service's addresses the client dials: the one given, else the first of the client's family. */
+static int choose_listen(const struct model_service *service, const struct rcxlb_endpoint *client, const char *to,
+			 struct rcxlb_endpoint *ret, struct error *error)
+{
+	struct rcxlb_endpoint wished;
+	char text[RCXLB_TEXT_LEN];
+	int err;
+
+	if (to) {
+		err = endpoint_parse(to, true, &wished, error);
+		if (err)
+			return err;
+	}
+	for (int i = 0; i < service->listens; i++)
+		if (to ? endpoint_equal(&service->listen[i], &wished)
+		       : endpoint_is_ipv4(&service->listen[i]) == endpoint_is_ipv4(client)) {
+			*ret = service->listen[i];
+			return 0;
+		}
+	if (to)
+		return fail(error, -ENOENT, "service '%s' does not listen on '%s'; see: rcxlb services", service->name,
+			    to);
+	return fail(error, -ENOENT, "service '%s' listens on no address of the family of %s", service->name,
+		    endpoint_format(client, text));
+}
+
+static int ask(const struct arguments *arguments, struct dataplane *dataplane, const struct rcxlb_endpoint *client,
+	       struct error *error)
+{
+	struct rcxlb_endpoint local;
+	struct model_service *service;
+	struct answer answer;
+	struct model model;
+	int err;
+
+	err = dataplane_read(dataplane, &model, error);
+	if (!err)
+		err = model_service_select(&model, argument(arguments, "--service"), &service, error);
+	if (!err)
+		err = choose_listen(service, client, argument(arguments, "--to"), &local, error);
+	if (!err)
+		err = dataplane_why(dataplane, client, &local, &answer.why, error);
+	if (err)
+		return err;
+	answer.model = &model;
+	answer.service = service;
+	if (argument(arguments, "--json"))
+		return print_as_json(&answer);
+	print_for_people(&answer);
+	return 0;
+}
+
+static int run(const struct arguments *arguments, struct error *error)
+{
+	struct rcxlb_endpoint client;
+	struct dataplane *dataplane;
+	int err;
+
+	err = arguments_expect(arguments, 1, 1, "a client, as 198.51.100.7:40000", error);
+	if (!err)
+		err = endpoint_parse(arguments->word[0], false, &client, error);
+	if (!err)
+		err = dataplane_open(DATAPLANE_CHANGE, &dataplane, error); /* one question at a time */
+	if (err)
+		return err;
+	err = ask(arguments, dataplane, &client, error);
+	dataplane_close(dataplane);
+	return err;
+}
+
+static const struct option_spec options[] = {
+	OPTION_SERVICE,
+	{ "--to", NULL, "ADDR:PORT", "which of the service's addresses is dialled", false },
+	OPTION_JSON,
+	OPTIONS_END,
+};
+
+const struct command command_why = {
+	.name = "why",
+	.usage = "CLIENT:PORT [-s SERVICE] [--to ADDR:PORT]",
+	.summary = "which backend a client gets, and why: the loaded program answers",
+	.options = options,
+	.run = run,
+};

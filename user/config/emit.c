@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "config/emit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <yaml.h>
+
+#include "core/endpoint.h"
+
+static json_t *backend_tree(const struct model_backend *backend)
+{
+	char text[RCXLB_TEXT_LEN];
+	json_t *tree = json_pack("{s:s}", "address", endpoint_format(&backend->endpoint, text));
+
+	if (backend->weight != 1)
+		json_object_set_new(tree, "weight", json_integer(backend->weight));
+	if (backend->max_connections)
+		json_object_set_new(tree, "max_connections", json_integer(backend->max_connections));
+	if (backend->draining)
+		json_object_set_new(tree, "draining", json_true());
+	return tree;
+}
+
+static json_t *service_tree(const struct model *model, const struct model_service *service)
+{
+	char listens[RCXLB_MAX_LISTEN][RCXLB_TEXT_LEN];
+	uint16_t members[RCXLB_MAX_BACKENDS];
+	json_t *listen = json_array(), *backends = json_array();
+	uint32_t count = model_listens(service, listens);
+
+	for (uint32_t i = 0; i < count; i++)
+		json_array_append_new(listen, json_string(listens[i]));
+	count = model_members(model, service, members);
+	for (uint32_t i = 0; i < count; i++)
+		json_array_append_new(backends, backend_tree(&model->backend[members[i]]));
+	return json_pack("{s:s, s:o, s:s, s:s, s:o}", "name", service->name, "listen", listen, "hash",
+			 model_hash_name(service->hash), "balance", model_balance_name(service->balance), "backends",
+			 backends);
+}
+
+json_t *config_tree(const struct model *model, json_t *interfaces)
+{
+	json_t *services = json_array();
+
+	for (int i = 0; i < RCXLB_MAX_SERVICES; i++)
+		if (model->service[i].name[0])
+			json_array_append_new(services, service_tree(model, &model->service[i]));
+	return json_pack("{s:o, s:o}", "interfaces", interfaces, "services", services);
+}
+
+static int emit(yaml_emitter_t *emitter, yaml_event_t *event, int made)
+{
+	return made && yaml_emitter_emit(emitter, event) ? 0 : -EIO;
+}
+
+static int emit_scalar(yaml_emitter_t *emitter, const char *text, bool quoted)
+{
+	yaml_event_t event;
+
+	return emit(emitter, &event,
+		    yaml_scalar_event_initialize(&event, NULL, NULL, (yaml_char_t *)text, strlen(text), 1, 1,
+						 quoted ? YAML_DOUBLE_QUOTED_SCALAR_STYLE : YAML_PLAIN_SCALAR_STYLE));
+}
+
+/* Leaves stand on one line: lists of texts, and mappings without lists in them. */
+static bool is_leaf(const json_t *node)
+{
+	const char *key;
+	json_t *value;
+	size_t i;
+
+	if (json_is_array(node)) {
+		json_array_foreach(node, i, value)
+			if (json_is_object(value) || json_is_array(value))
+				return false;
+		return true;
+	}
+	json_object_foreach((json_t *)node, key, value)
+		if (json_is_object(value) || json_is_array(value))
+			return false;
+	return true;
+}
+
+static int emit_node(yaml_emitter_t *emitter, const json_t *node);
+
+static int emit_list(yaml_emitter_t *emitter, const json_t *node)
+{
+	yaml_sequence_style_t style = is_leaf(node) ? YAML_FLOW_SEQUENCE_STYLE : YAML_BLOCK_SEQUENCE_STYLE;
+	yaml_event_t event;
+	json_t *value;
+	size_t i;
+	int err;
+
+	err = emit(emitter, &event, yaml_sequence_start_event_initialize(&event, NULL, NULL, 1, style));
+	json_array_foreach(node, i, value)
+		if (!err)
+			err = emit_node(emitter, value);
+	return err ? err : emit(emitter, &event, yaml_sequence_end_event_initialize(&event));
+}
+
+static int emit_mapping(yaml_emitter_t *emitter, const json_t *node)
+{
+	yaml_mapping_style_t style = is_leaf(node) ? YAML_FLOW_MAPPING_STYLE : YAML_BLOCK_MAPPING_STYLE;
+	yaml_event_t event;
+	const char *key;
+	json_t *value;
+	int err;
+
+	err = emit(emitter, &event, yaml_mapping_start_event_initialize(&event, NULL, NULL, 1, style));
+	json_object_foreach((json_t *)node, key, value) {
+		if (!err)
+			err = emit_scalar(emitter, key, false);
+		if (!err)
+			err = emit_node(emitter, value);
+	}
+	return err ? err : emit(emitter, &event, yaml_mapping_end_event_initialize(&event));
+}
+
+static int emit_node(yaml_emitter_t *emitter, const json_t *node)
+{
+	char number[32];
+
+	if (json_is_array(node))
+		return emit_list(emitter, node);
+	if (json_is_object(node))
+		return emit_mapping(emitter, node);
+	if (json_is_integer(node)) {
+		snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(node));
+		return emit_scalar(emitter, number, false);
+	}
+	if (json_is_boolean(node))
+		return emit_scalar(emitter, json_is_true(node) ? "true" : "false", false);
+	/* Addresses have characters that mean something in YAML; names need no quotes. */
+	return emit_scalar(emitter, json_string_value(node), strpbrk(json_string_value(node), ":*[]") != NULL);
+}
+
+int config_write_yaml(const json_t *tree, FILE *to)
+{
+	yaml_emitter_t emitter;
+	yaml_event_t event;
+	int err;
+
+	if (!yaml_emitter_initialize(&emitter))
+		return -ENOMEM;
+	yaml_emitter_set_output_file(&emitter, to);
+	yaml_emitter_set_width(&emitter, 120);
+	err = emit(&emitter, &event, yaml_stream_start_event_initialize(&event, YAML_UTF8_ENCODING));
+	if (!err)
+		err = emit(&emitter, &event, yaml_document_start_event_initialize(&event, NULL, NULL, NULL, 1));
+	if (!err)
+		err = emit_node(&emitter, tree);
+	if (!err)
+		err = emit(&emitter, &event, yaml_document_end_event_initialize(&event, 1));
+	if (!err)
+		err = emit(&emitter, &event, yaml_stream_end_event_initialize(&event));
+	yaml_emitter_delete(&emitter);
+	return err;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The one picture of the wished state: services, backends, and who belongs to whom. The dataplane makes it from the
+ * maps and publishes it; commands change it. Plain data without pointers: it can be copied, compared and written as it
+ * is. The index of a service or backend is its id in the maps. Pure.
+ */
+#ifndef CORE_MODEL_H
+#define CORE_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/error.h"
+#include "rcxlb/abi.h"
+
+struct model_backend {
+	bool used;
+	bool draining;
+	uint16_t weight;
+	uint32_t max_connections;       /* 0: no limit */
+	struct rcxlb_endpoint endpoint; /* of an unused one: whose it was; an address added again gets its id back */
+};
+
+struct model_service {
+	char name[RCXLB_NAME_LEN]; /* empty: unused */
+	uint8_t hash;              /* enum rcxlb_hash */
+	uint8_t balance;           /* enum rcxlb_balance */
+	uint16_t listens;
+	struct rcxlb_endpoint listen[RCXLB_MAX_LISTEN];
+	uint64_t member[RCXLB_MAX_BACKENDS / 64]; /* a bit for each backend */
+};
+
+struct model {
+	uint64_t hash_key[2];
+	struct model_service service[RCXLB_MAX_SERVICES];
+	struct model_backend backend[RCXLB_MAX_BACKENDS];
+};
+
+/* The service with this name, or NULL. */
+struct model_service *model_service_find(struct model *model, const char *name);
+
+/* The service meant by `name`: with NULL the only one there is, else an error that names them. */
+int model_service_select(struct model *model, const char *name, struct model_service **ret, struct error *error);
+
+/*
+ * Adds a service, or changes the one of that name; its backends stay. `wished` holds name, hash, balance and listen.
+ * -EEXIST when an address is another service's, -ENOSPC when there are RCXLB_MAX_SERVICES.
+ */
+int model_service_set(struct model *model, const struct model_service *wished, struct error *error);
+
+/* Removes a service, and the backends that no other one uses. */
+int model_service_delete(struct model *model, const char *name, struct error *error);
+
+/* Adds a listening address to a service that is being put together: -E2BIG, or -EEXIST when it is there already. */
+int model_service_listen(struct model_service *service, const char *text, struct error *error);
+
+/* The backend with this address in a service, or in any when service is NULL; or NULL. */
+struct model_backend *model_backend_find(struct model *model, const struct model_service *service,
+					 const struct rcxlb_endpoint *endpoint);
+
+/* As above; -ENOENT with a sentence when it is not there. */
+int model_backend_select(struct model *model, const struct model_service *service,
+			 const struct rcxlb_endpoint *endpoint, struct model_backend **ret, struct error *error);
+
+/* Adds a backend to a service with weight 1, or finds it; -ENOSPC when there are RCXLB_MAX_BACKENDS. */
+int model_backend_add(struct model *model, struct model_service *service, const struct rcxlb_endpoint *endpoint,
+		      struct model_backend **ret, struct error *error);
+
+/* Takes a backend out of a service, and away when no other one uses it. */
+int model_backend_remove(struct model *model, struct model_service *service, const struct rcxlb_endpoint *endpoint,
+			 struct error *error);
+
+bool model_is_member(const struct model_service *service, uint32_t backend);
+
+/* Ids of a service's backends in the order of their addresses; `to` holds RCXLB_MAX_BACKENDS. Returns how many. */
+uint32_t model_members(const struct model *model, const struct model_service *service, uint16_t *to);
+
+/* Texts of what a service listens on, with *:PORT for both any-addresses. Returns how many of `to` were set. */
+uint32_t model_listens(const struct model_service *service, char to[RCXLB_MAX_LISTEN][RCXLB_TEXT_LEN]);
+
+/* Names of the enumerations, as options, JSON and configuration have them. */
+const char *model_hash_name(uint8_t hash);
+const char *model_balance_name(uint8_t balance);
+int model_hash_parse(const char *text, uint8_t *ret, struct error *error);
+int model_balance_parse(const char *text, uint8_t *ret, struct error *error);
+
+#endif

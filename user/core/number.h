@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef CORE_NUMBER_H
+#define CORE_NUMBER_H
+
+/* A whole text of decimal digits, nothing else, from `least` to `most`. Returns 0, -EINVAL or -ERANGE. */
+int number_parse(const char *text, unsigned long least, unsigned long most, unsigned long *ret);
+
+#endif

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "core/state.h"
+
+const char *state_name(const struct state_input *input)
+{
+	if (input->draining)
+		return "draining";
+	if (!input->listens)
+		return "absent";
+	return input->down ? "down" : "up";
+}
+
+const char *state_path(const struct state_input *input)
+{
+	return input->listens ? "direct" : "none";
+}
+
+const char *state_reason(const struct state_input *input)
+{
+	if (input->listens)
+		return "";
+	if (input->refused)
+		return "its listening socket cannot be steered to (an MPTCP listener?)";
+	return "nobody listens there";
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What is said of a backend in `status`: its state, the path its connections take, and why. Pure. */
+#ifndef CORE_STATE_H
+#define CORE_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct state_input {
+	bool draining;
+	bool listens;
+	bool down;        /* by health check, and the check is fresh */
+	uint32_t refused; /* errno with which its listener was refused, or 0 */
+};
+
+/* up, down, absent or draining. */
+const char *state_name(const struct state_input *input);
+
+/* direct or none. */
+const char *state_path(const struct state_input *input);
+
+/* Why the path is not direct, in words; empty when it is. */
+const char *state_reason(const struct state_input *input);
+
+#endif

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "dataplane/handle.h"
+
+#include <bpf/bpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+const char *const map_names[MAPS] = {
+#define X(name) #name,
+	DATAPLANE_MAPS(X)
+#undef X
+};
+
+struct dataplane handle_none(const struct place *place)
+{
+	struct dataplane none = { .place = *place, .lock = -1 };
+
+	for (int i = 0; i < MAPS; i++)
+		none.map[i] = -1;
+	return none;
+}
+
+void handle_close_maps(struct dataplane *dataplane)
+{
+	for (int i = 0; i < MAPS; i++) {
+		if (dataplane->map[i] >= 0)
+			close(dataplane->map[i]);
+		dataplane->map[i] = -1;
+	}
+}
+
+int handle_is_loaded(const struct place *place, struct error *error)
+{
+	char path[PATH_MAX];
+
+	if (!access(place_pin(place, LINK_STEER, path), F_OK))
+		return 1;
+	if (errno == ENOENT || errno == ENOTDIR)
+		return 0;
+	return fail(error, -errno, "cannot look into %s: %s; rcxlb needs root", place->pins, strerror(errno));
+}
+
+static int open_map(struct dataplane *dataplane, int which, struct error *error)
+{
+	char path[PATH_MAX];
+	int map = bpf_obj_get(place_pin(&dataplane->place, map_names[which], path));
+
+	if (map < 0)
+		return fail(error, map, "cannot open %s: %s%s", path, strerror(-map),
+			    map == -EPERM ? "; rcxlb needs root (CAP_BPF)" : "");
+	dataplane->map[which] = map;
+	return 0;
+}
+
+int handle_open_maps(struct dataplane *dataplane, struct error *error)
+{
+	struct bpf_map_info info = {};
+	__u32 size = sizeof(info), zero = 0;
+	int err = open_map(dataplane, MAP_meta, error);
+
+	if (err)
+		return err;
+	if (bpf_obj_get_info_by_fd(dataplane->map[MAP_meta], &info, &size) || info.value_size < sizeof(__u32))
+		return fail(error, -EINVAL, "%s holds no rcxlb state: remove the folder", dataplane->place.pins);
+	if (info.value_size != sizeof(dataplane->meta) ||
+	    bpf_map_lookup_elem(dataplane->map[MAP_meta], &zero, &dataplane->meta) ||
+	    dataplane->meta.layout != RCXLB_LAYOUT)
+		return fail(
+		    error, -EPROTO,
+		    "the state in %s has another layout than %d, this program's: use the rcxlb that loaded it, or "
+		    "unload with that and load anew",
+		    dataplane->place.pins, RCXLB_LAYOUT);
+	for (int i = 0; i < MAPS && !err; i++)
+		if (i != MAP_meta)
+			err = open_map(dataplane, i, error);
+	return err;
+}
+
+/* The first thing pinned is `meta`; a folder with anything else and without it is not ours. */
+int handle_is_ours(const char *path, struct error *error)
+{
+	bool empty = true, meta = false;
+	struct dirent *entry;
+	DIR *dir = opendir(path);
+
+	if (!dir && errno == ENOENT)
+		return 0;
+	if (!dir)
+		return fail(error, -errno, "cannot look into %s: %s; rcxlb needs root", path, strerror(errno));
+	while ((entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		empty = false;
+		meta = meta || !strcmp(entry->d_name, map_names[MAP_meta]);
+	}
+	closedir(dir);
+	if (meta)
+		return 1;
+	return fail(error, -EEXIST,
+		    "%s %s, and rcxlb did not make it: remove it, or set RCXLB_PIN_DIR to another folder", path,
+		    empty ? "is an empty folder" : "holds somebody else's pins");
+}
+
+long handle_iterate(struct dataplane *dataplane, const char *link, void *to, size_t size, struct error *error)
+{
+	char path[PATH_MAX], spill[4096];
+	size_t got = 0;
+	long err = 0;
+	int link_fd, fd;
+
+	link_fd = bpf_obj_get(place_pin(&dataplane->place, link, path));
+	if (link_fd < 0)
+		return fail(error, link_fd, "cannot open %s: %s", path, strerror(-link_fd));
+	fd = bpf_iter_create(link_fd);
+	close(link_fd);
+	if (fd < 0)
+		return fail(error, fd, "cannot run %s: %s", path, strerror(-fd));
+	for (;;) {
+		bool room = got < size;
+		ssize_t n = room ? read(fd, (char *)to + got, size - got) : read(fd, spill, sizeof(spill));
+
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (n < 0)
+			err = fail(error, -errno, "%s stopped: %s", path, strerror(errno));
+		if (n <= 0)
+			break;
+		if (room)
+			got += n;
+	}
+	close(fd);
+	return err ? err : (long)got;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files of this folder share of an open dataplane. */
+#ifndef DATAPLANE_HANDLE_H
+#define DATAPLANE_HANDLE_H
+
+#include <stddef.h>
+
+#include "core/error.h"
+#include "dataplane/place.h"
+#include "rcxlb/abi.h"
+
+/* Every pinned map. The pin has the map's name. */
+#define DATAPLANE_MAPS(X)                                                                                              \
+	X(meta) X(services) X(backends) X(addresses) X(interfaces) X(tables) X(health) X(listeners) X(sockets) X(load) \
+	X(exits) X(why) X(guard_stats)
+
+enum dataplane_map {
+#define X(name) MAP_##name,
+	DATAPLANE_MAPS(X)
+#undef X
+	MAPS,
+};
+
+extern const char *const map_names[MAPS];
+
+/* Every pinned link. The pin has the program's name. `steer` is made last and removed first: it is what "loaded" means. */
+#define LINK_STEER "steer"
+#define LINK_REGISTRAR "registrar"
+#define LINK_COLLECT "collect"
+#define LINK_SURVEY "survey"
+
+struct dataplane {
+	struct place place;
+	struct rcxlb_meta meta;
+	int lock; /* -1: not held */
+	int map[MAPS];
+};
+
+/* An empty handle for a place. */
+struct dataplane handle_none(const struct place *place);
+
+/* Closes the maps, not the lock. */
+void handle_close_maps(struct dataplane *dataplane);
+
+/* Opens the maps pinned in the handle's place and checks the layout. */
+int handle_open_maps(struct dataplane *dataplane, struct error *error);
+
+/* Is there a folder at `path` that rcxlb made, whole or in part? 0 no folder, 1 yes, -EEXIST somebody else's. */
+int handle_is_ours(const char *path, struct error *error);
+
+/* Runs a pinned iterator program to its end; what it writes is put into `to`, at most `size` bytes. Returns how many. */
+long handle_iterate(struct dataplane *dataplane, const char *link, void *to, size_t size, struct error *error);
+
+/* 1 when rcxlb is loaded, 0 when not, -errno when that cannot be known. */
+int handle_is_loaded(const struct place *place, struct error *error);
+
+#endif

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "dataplane/interfaces.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xdp/libxdp.h>
+
+#include "dataplane/handle.h"
+#include "rcxlb.skel.h"
+
+#define GUARD "guard"
+
+int interface_index(const char *name, struct error *error)
+{
+	unsigned int index = strlen(name) < IF_NAMESIZE ? if_nametoindex(name) : 0;
+
+	return index ? (int)index
+		     : fail(error, -ENODEV, "there is no interface '%s' in this network namespace; see: ip link", name);
+}
+
+/* libxdp keeps its dispatchers in a bpffs, by default in the usual place: where ours is, that is mounted too. */
+static void tell_libxdp_where(const struct place *place)
+{
+	char root[PATH_MAX], *slash;
+	struct stat inside, above;
+
+	strcpy(root, place->parent);
+	while (!stat(root, &inside) && (slash = strrchr(root, '/')) && slash != root) {
+		*slash = 0;
+		if (stat(root, &above) || above.st_dev != inside.st_dev) {
+			*slash = '/';
+			break;
+		}
+	}
+	setenv("LIBXDP_BPFFS", root, 0);
+}
+
+/* A program object with the guard alone, on the map that is already there. */
+static struct bpf_object *open_guard(struct dataplane *dataplane)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "rcxlb");
+	struct bpf_object *object;
+	struct bpf_program *program;
+	struct bpf_map *map;
+	size_t size;
+	const void *elf = rcxlb_bpf__elf_bytes(&size);
+
+	object = bpf_object__open_mem(elf, size, &opts);
+	if (!object)
+		return NULL;
+	bpf_object__for_each_program(program, object)
+		bpf_program__set_autoload(program, !strcmp(bpf_program__name(program), GUARD));
+	bpf_object__for_each_map(map, object) {
+		if (bpf_map__is_internal(map))
+			continue;
+		if (!strcmp(bpf_map__name(map), map_names[MAP_guard_stats])) {
+			if (bpf_map__reuse_fd(map, dataplane->map[MAP_guard_stats])) {
+				bpf_object__close(object);
+				return NULL;
+			}
+		} else {
+			bpf_map__set_autocreate(map, false);
+		}
+	}
+	return object;
+}
+
+/* Which of a set of programs is ours is told by the map that it counts in. */
+static bool is_ours(struct dataplane *dataplane, uint32_t program)
+{
+	struct bpf_map_info map = {};
+	struct bpf_prog_info info = {};
+	__u32 ids[8] = {}, size = sizeof(map);
+	int fd, err;
+
+	if (bpf_obj_get_info_by_fd(dataplane->map[MAP_guard_stats], &map, &size))
+		return false;
+	fd = bpf_prog_get_fd_by_id(program);
+	if (fd < 0)
+		return false;
+	info.map_ids = (uintptr_t)ids;
+	info.nr_map_ids = sizeof(ids) / sizeof(ids[0]);
+	size = sizeof(info);
+	err = bpf_obj_get_info_by_fd(fd, &info, &size);
+	close(fd);
+	for (__u32 i = 0; i < info.nr_map_ids && i < sizeof(ids) / sizeof(ids[0]) && !err; i++)
+		if (ids[i] == map.id)
+			return true;
+	return false;
+}
+
+static enum xdp_attach_mode mode_of(const struct xdp_multiprog *all)
+{
+	return xdp_multiprog__attach_mode(all);
+}
+
+/* A lone program, attached without a dispatcher (where the kernel lets no program be replaced by another). */
+static int detach_lone(struct dataplane *dataplane, uint32_t index, const struct xdp_multiprog *all)
+{
+	LIBBPF_OPTS(bpf_xdp_attach_opts, opts);
+	struct xdp_program *lone = xdp_multiprog__main_prog(all);
+	__u32 flags =
+	    mode_of(all) == XDP_MODE_SKB ? 1u << 1 /* XDP_FLAGS_SKB_MODE */ : 1u << 2 /* XDP_FLAGS_DRV_MODE */;
+	int err;
+
+	if (!lone || !is_ours(dataplane, xdp_program__id(lone)))
+		return 0;
+	opts.old_prog_fd = xdp_program__fd(lone);
+	err = bpf_xdp_detach(index, flags, &opts);
+	return err == -ENOENT || err == -EEXIST ? 0 : err;
+}
+
+static int detach_among(struct dataplane *dataplane, uint32_t index, struct xdp_multiprog *all)
+{
+	struct xdp_program *program = NULL;
+
+	while ((program = xdp_multiprog__next_prog(program, all)))
+		if (is_ours(dataplane, xdp_program__id(program)))
+			return xdp_program__detach(program, index, mode_of(all), 0);
+	return 0;
+}
+
+static int detach(struct dataplane *dataplane, uint32_t index)
+{
+	struct xdp_multiprog *all = xdp_multiprog__get_from_ifindex(index);
+	int err;
+
+	if (libxdp_get_error(all))
+		return 0; /* no program, or no interface any more */
+	err = xdp_multiprog__is_legacy(all) ? detach_lone(dataplane, index, all) : detach_among(dataplane, index, all);
+	xdp_multiprog__close(all);
+	return err;
+}
+
+static int try_mode(struct dataplane *dataplane, uint32_t index, enum xdp_attach_mode mode)
+{
+	struct bpf_object *object = open_guard(dataplane);
+	struct xdp_program *program;
+	int err;
+
+	if (!object)
+		return -errno;
+	program = xdp_program__from_bpf_obj(object, "xdp");
+	err = libxdp_get_error(program);
+	if (!err) {
+		err = xdp_program__attach(program, index, mode, 0);
+		xdp_program__close(program);
+	}
+	bpf_object__close(object);
+	return err;
+}
+
+static int attach(struct dataplane *dataplane, uint32_t index, enum xdp_choice xdp, uint32_t *ret_mode)
+{
+	int err = -EOPNOTSUPP;
+
+	if (xdp == XDP_AUTO || xdp == XDP_NATIVE) {
+		err = try_mode(dataplane, index, XDP_MODE_NATIVE);
+		*ret_mode = RCXLB_XDP_NATIVE;
+	}
+	/* A driver that cannot says so in many ways; only what skb mode would meet as well is final. */
+	if (xdp == XDP_SKB || (xdp == XDP_AUTO && err && err != -EBUSY && err != -EEXIST && err != -EPERM)) {
+		err = try_mode(dataplane, index, XDP_MODE_SKB);
+		*ret_mode = RCXLB_XDP_SKB;
+	}
+	return err;
+}
+
+static int say_why(const char *name, enum xdp_choice xdp, int err, struct error *error)
+{
+	if (err == -EBUSY || err == -EEXIST)
+		return fail(error, err,
+			    "'%s' has an XDP program that leaves no room for another: remove it (ip link set %s "
+			    "xdp off), or load with --xdp off",
+			    name, name);
+	if (xdp == XDP_NATIVE)
+		return fail(error, err, "the driver of '%s' takes no native XDP program (%s): load with --xdp auto",
+			    name, strerror(-err));
+	return fail(error, err, "cannot attach XDP to '%s': %s; load with --xdp off to do without", name,
+		    strerror(-err));
+}
+
+int interface_attach(struct dataplane *dataplane, const char *name, enum xdp_choice xdp, bool again,
+		     struct error *error)
+{
+	struct rcxlb_interface entry = {};
+	int map = dataplane->map[MAP_interfaces], err;
+	uint32_t index;
+
+	err = interface_index(name, error);
+	if (err < 0)
+		return err;
+	index = err;
+	if (!bpf_map_lookup_elem(map, &index, &entry) && !again)
+		return 0;
+	tell_libxdp_where(&dataplane->place);
+	strcpy(entry.name, name);
+	err = bpf_map_update_elem(map, &index, &entry, BPF_ANY);
+	if (err)
+		return fail(error, err, "no room for interface '%s', there are %d already: %s", name,
+			    RCXLB_MAX_INTERFACES, strerror(-err));
+	err = detach(dataplane, index);
+	if (!err && xdp != XDP_OFF)
+		err = attach(dataplane, index, xdp, &entry.mode);
+	if (!err)
+		err = bpf_map_update_elem(map, &index, &entry, BPF_ANY);
+	if (err) {
+		bpf_map_delete_elem(map, &index);
+		return say_why(name, xdp, err, error);
+	}
+	return 0;
+}
+
+int interface_detach(struct dataplane *dataplane, uint32_t index, struct error *error)
+{
+	char name[IF_NAMESIZE] = "?";
+	int err;
+
+	tell_libxdp_where(&dataplane->place);
+	err = detach(dataplane, index);
+	if (err)
+		return fail(error, err, "cannot take the guard off '%s': %s", if_indextoname(index, name) ? name : "?",
+			    strerror(-err));
+	bpf_map_delete_elem(dataplane->map[MAP_interfaces], &index);
+	return 0;
+}
+
+int interface_detach_all(struct dataplane *dataplane, struct error *error)
+{
+	uint32_t index;
+	int err = 0;
+
+	while (!err && !bpf_map_get_next_key(dataplane->map[MAP_interfaces], NULL, &index))
+		err = interface_detach(dataplane, index, error);
+	return err;
+}

@@ -1,0 +1,471 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Loading, replacing and unloading the programs.
+ *
+ * A first load builds everything in a folder beside the real one and renames it; then the steer link is pinned, and
+ * only with that rcxlb is loaded. Whoever dies before has changed nothing for any connection, and what he left is
+ * removed by the next load or unload.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <mntent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "dataplane/dataplane.h"
+#include "dataplane/handle.h"
+#include "dataplane/interfaces.h"
+#include "dataplane/pending.h"
+#include "dataplane/publish.h"
+#include "rcxlb.skel.h"
+
+#define NEEDS "rcxlb needs root (CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON) and a kernel from 5.17 on"
+
+/* Names the programs of this build: FNV-1a of the object and the version. */
+static uint64_t build_of(const char *version)
+{
+	uint64_t hash = 0xcbf29ce484222325ull;
+	size_t size;
+	const unsigned char *elf = rcxlb_bpf__elf_bytes(&size);
+
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ elf[i]) * 0x100000001b3ull;
+	for (; *version; version++)
+		hash = (hash ^ (unsigned char)*version) * 0x100000001b3ull;
+	return hash;
+}
+
+static int netns_cookie(uint64_t *ret, struct error *error)
+{
+	socklen_t size = sizeof(*ret);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), err = 0;
+
+	if (fd < 0)
+		return fail(error, -errno, "cannot make a socket: %s", strerror(errno));
+	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, ret, &size))
+		err = fail(error, -errno, "this kernel does not name its network namespaces (SO_NETNS_COOKIE): " NEEDS);
+	close(fd);
+	return err;
+}
+
+/* The folder of the first cgroup v2 hierarchy that is mounted. */
+static int open_cgroup(struct error *error)
+{
+	FILE *mounts = setmntent("/proc/self/mounts", "re");
+	struct mntent *entry;
+	int fd = -1;
+
+	if (!mounts)
+		return fail(error, -errno, "cannot read /proc/self/mounts: %s", strerror(errno));
+	while (fd < 0 && (entry = getmntent(mounts)))
+		if (!strcmp(entry->mnt_type, "cgroup2"))
+			fd = open(entry->mnt_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	endmntent(mounts);
+	if (fd < 0)
+		return fail(
+		    error, -ENOENT,
+		    "no cgroup v2 is mounted, and without it no listening socket is seen; mount it: mount -t cgroup2 "
+		    "none /sys/fs/cgroup");
+	return fd;
+}
+
+static struct bpf_map *object_map(struct rcxlb_bpf *skel, int which)
+{
+	return bpf_object__find_map_by_name(skel->obj, map_names[which]);
+}
+
+/* Loads the programs, on the maps that the handle has; makes those that it has not. */
+static int load_programs(struct dataplane *dataplane, struct rcxlb_bpf **ret, struct error *error)
+{
+	struct rcxlb_bpf *skel = rcxlb_bpf__open();
+	int err = 0;
+
+	if (!skel)
+		return fail(error, -errno, "cannot open the BPF programs: %s", strerror(errno));
+	skel->rodata->netns_cookie = dataplane->meta.netns_cookie;
+	bpf_program__set_autoload(skel->progs.guard, false); /* libxdp loads it */
+	for (int i = 0; i < MAPS && !err; i++)
+		if (dataplane->map[i] >= 0)
+			err = bpf_map__reuse_fd(object_map(skel, i), dataplane->map[i]);
+	if (!err)
+		err = rcxlb_bpf__load(skel);
+	for (int i = 0; i < MAPS && !err; i++)
+		if (dataplane->map[i] < 0) {
+			dataplane->map[i] = fcntl(bpf_map__fd(object_map(skel, i)), F_DUPFD_CLOEXEC, 3);
+			err = dataplane->map[i] < 0 ? -errno : 0;
+		}
+	if (err) {
+		rcxlb_bpf__destroy(skel);
+		if (err == -EPERM || err == -EACCES)
+			return fail(error, err,
+				    "the kernel does not permit BPF programs here (%s): " NEEDS
+				    "; --verbose shows what the kernel said",
+				    strerror(-err));
+		return fail(error, err,
+			    "the kernel did not take the BPF programs (%s): " NEEDS "; --verbose shows what it said",
+			    strerror(-err));
+	}
+	*ret = skel;
+	return 0;
+}
+
+static int pin_maps(struct dataplane *dataplane, struct error *error)
+{
+	char path[PATH_MAX];
+	__u32 zero = 0;
+	int err;
+
+	err = bpf_map_update_elem(dataplane->map[MAP_meta], &zero, &dataplane->meta, BPF_ANY);
+	for (int i = 0; i < MAPS && !err; i++)
+		err = bpf_obj_pin(dataplane->map[i], place_pin(&dataplane->place, map_names[i], path));
+	return err ? fail(error, err, "cannot pin the maps in %s: %s", dataplane->place.pins, strerror(-err)) : 0;
+}
+
+/* Pins a link that was just made, or says why it could not be made. Takes it. */
+static int pin_link(struct dataplane *dataplane, struct bpf_link *link, const char *name, struct error *error)
+{
+	char path[PATH_MAX];
+	int err = link ? bpf_link__pin(link, place_pin(&dataplane->place, name, path)) : -errno;
+
+	if (link)
+		bpf_link__destroy(link); /* closes the descriptor; the pin keeps it attached */
+	return err ? fail(error, err, "cannot attach the program `%s`: %s", name, strerror(-err)) : 0;
+}
+
+static int attach_registrar(struct dataplane *dataplane, struct rcxlb_bpf *skel, struct error *error)
+{
+	int cgroup = open_cgroup(error), err;
+
+	if (cgroup < 0)
+		return cgroup;
+	err = pin_link(dataplane, bpf_program__attach_cgroup(skel->progs.registrar, cgroup), LINK_REGISTRAR, error);
+	close(cgroup);
+	if (!err)
+		err = pin_link(dataplane, bpf_program__attach_iter(skel->progs.collect, NULL), LINK_COLLECT, error);
+	if (!err)
+		err = pin_link(dataplane, bpf_program__attach_iter(skel->progs.survey, NULL), LINK_SURVEY, error);
+	return err;
+}
+
+static int attach_steer(struct dataplane *dataplane, struct rcxlb_bpf *skel, struct error *error)
+{
+	int netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), err;
+
+	if (netns < 0)
+		return fail(error, -errno, "cannot open /proc/self/ns/net: %s", strerror(errno));
+	err = pin_link(dataplane, bpf_program__attach_netns(skel->progs.steer, netns), LINK_STEER, error);
+	close(netns);
+	return err;
+}
+
+/* Where a first load builds: beside the real folder. */
+static struct place building_place(const struct place *place)
+{
+	struct place building = *place;
+
+	snprintf(building.pins, sizeof(building.pins), "%.*s-new", PATH_MAX - 32, place->pins);
+	return building;
+}
+
+/* Takes away what is in a folder of ours: steering first. Needs nothing of it to be whole. */
+static int tear_down(const struct place *place, struct error *error)
+{
+	struct dataplane dataplane = handle_none(place);
+	char path[PATH_MAX];
+	int err = 0;
+
+	if (unlink(place_pin(place, LINK_STEER, path)) && errno != ENOENT)
+		return fail(error, -errno, "cannot remove %s: %s; rcxlb needs root", path, strerror(errno));
+	dataplane.map[MAP_interfaces] = bpf_obj_get(place_pin(place, map_names[MAP_interfaces], path));
+	dataplane.map[MAP_guard_stats] = bpf_obj_get(place_pin(place, map_names[MAP_guard_stats], path));
+	if (dataplane.map[MAP_interfaces] >= 0 && dataplane.map[MAP_guard_stats] >= 0)
+		err = interface_detach_all(&dataplane, error);
+	handle_close_maps(&dataplane);
+	if (err)
+		return err;
+	err = place_remove(place->pins);
+	return err ? fail(error, err, "cannot remove %s: %s", place->pins, strerror(-err)) : 0;
+}
+
+/* Removes what a load that was killed left behind. */
+static int clear_leftovers(const struct place *place, bool loaded, struct error *error)
+{
+	struct place building = building_place(place);
+	int ours = handle_is_ours(building.pins, error), err = 0;
+
+	if (ours == -EEXIST && !rmdir(building.pins)) /* killed before the first pin */
+		ours = 0;
+	if (ours > 0)
+		err = tear_down(&building, error);
+	if (ours < 0 || err || loaded)
+		return ours < 0 ? ours : err;
+	pending_remove(place);
+	ours = handle_is_ours(place->pins, error);
+	return ours > 0 ? tear_down(place, error) : ours;
+}
+
+static int make_meta(struct dataplane *dataplane, const char *version, struct error *error)
+{
+	struct rcxlb_meta *meta = &dataplane->meta;
+
+	*meta = (struct rcxlb_meta){ .layout = RCXLB_LAYOUT, .build = build_of(version) };
+	strncpy(meta->version, version, sizeof(meta->version) - 1);
+	if (getrandom(meta->hash_key, sizeof(meta->hash_key), 0) != sizeof(meta->hash_key))
+		return fail(error, -errno, "cannot draw a random key: %s", strerror(errno));
+	return netns_cookie((uint64_t *)&meta->netns_cookie, error);
+}
+
+static int attach_interfaces(struct dataplane *dataplane, const struct load_options *options, bool again,
+			     struct error *error)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i < options->interface_count && !err; i++)
+		err = interface_attach(dataplane, options->interfaces[i], options->xdp, again, error);
+	return err;
+}
+
+/* Everything of a first load but the last two steps, in the handle's place, where nobody sees it. */
+static int build(struct dataplane *dataplane, const struct load_options *options, struct rcxlb_bpf **ret,
+		 struct error *error)
+{
+	struct model model = {};
+	int err;
+
+	err = make_meta(dataplane, options->version, error);
+	if (!err)
+		err = load_programs(dataplane, ret, error);
+	if (!err && mkdir(dataplane->place.pins, 0700))
+		err = fail(error, -errno, "cannot make the folder %s: %s", dataplane->place.pins, strerror(errno));
+	if (!err)
+		err = pin_maps(dataplane, error);
+	if (!err)
+		err = attach_registrar(dataplane, *ret, error);
+	memcpy(model.hash_key, dataplane->meta.hash_key, sizeof(model.hash_key));
+	if (!err)
+		err = model_service_set(&model, &options->service, error);
+	if (!err)
+		err = publish_first(dataplane, &model, error);
+	if (!err)
+		err = attach_interfaces(dataplane, options, false, error);
+	return err;
+}
+
+static int first_load(const struct place *place, const struct load_options *options, struct error *error)
+{
+	struct place building = building_place(place);
+	struct dataplane dataplane = handle_none(&building);
+	struct rcxlb_bpf *skel = NULL;
+	struct error ignored;
+	int err;
+
+	err = build(&dataplane, options, &skel, error);
+	if (!err && rename(building.pins, place->pins))
+		err = fail(error, -errno, "cannot rename %s to %s: %s", building.pins, place->pins, strerror(errno));
+	if (!err) {
+		dataplane.place = *place;
+		err = attach_steer(&dataplane, skel, error);
+	}
+	if (err)
+		tear_down(&dataplane.place, &ignored);
+	rcxlb_bpf__destroy(skel);
+	handle_close_maps(&dataplane);
+	return err;
+}
+
+static int replace_program(struct dataplane *dataplane, struct bpf_program *program, const char *link,
+			   struct error *error)
+{
+	char path[PATH_MAX];
+	int fd = bpf_obj_get(place_pin(&dataplane->place, link, path)), err;
+
+	err = fd < 0 ? fd : bpf_link_update(fd, bpf_program__fd(program), NULL);
+	if (fd >= 0)
+		close(fd);
+	return err ? fail(error, err, "cannot replace the program of %s: %s", path, strerror(-err)) : 0;
+}
+
+/* The guard again on all interfaces that have it, as it was. */
+static int replace_guards(struct dataplane *dataplane, struct error *error)
+{
+	uint32_t index[RCXLB_MAX_INTERFACES], *former = NULL, count = 0;
+	struct rcxlb_interface entry;
+	int map = dataplane->map[MAP_interfaces], err = 0;
+
+	while (count < RCXLB_MAX_INTERFACES && !bpf_map_get_next_key(map, former, &index[count]))
+		former = &index[count++];
+	for (uint32_t i = 0; i < count && !err; i++) {
+		if (bpf_map_lookup_elem(map, &index[i], &entry) || entry.mode == RCXLB_XDP_NONE)
+			continue;
+		if (interface_index(entry.name, error) != (int)index[i]) /* is no more */
+			continue;
+		err = interface_attach(dataplane, entry.name, entry.mode == RCXLB_XDP_NATIVE ? XDP_NATIVE : XDP_SKB,
+				       true, error);
+	}
+	return err;
+}
+
+/* Each link changes over at once; one that is cut short is completed by loading again, as the build is noted last. */
+static int replace(struct dataplane *dataplane, const char *version, struct error *error)
+{
+	struct rcxlb_bpf *skel;
+	__u32 zero = 0;
+	int err;
+
+	err = load_programs(dataplane, &skel, error);
+	if (err)
+		return err;
+	err = replace_program(dataplane, skel->progs.registrar, LINK_REGISTRAR, error);
+	if (!err)
+		err = replace_program(dataplane, skel->progs.collect, LINK_COLLECT, error);
+	if (!err)
+		err = replace_program(dataplane, skel->progs.survey, LINK_SURVEY, error);
+	if (!err)
+		err = replace_program(dataplane, skel->progs.steer, LINK_STEER, error);
+	if (!err)
+		err = replace_guards(dataplane, error);
+	rcxlb_bpf__destroy(skel);
+	if (err)
+		return err;
+	dataplane->meta.build = build_of(version);
+	memset(dataplane->meta.version, 0, sizeof(dataplane->meta.version));
+	strncpy(dataplane->meta.version, version, sizeof(dataplane->meta.version) - 1);
+	err = bpf_map_update_elem(dataplane->map[MAP_meta], &zero, &dataplane->meta, BPF_ANY);
+	return err ? fail(error, err, "cannot note the new version: %s", strerror(-err)) : 0;
+}
+
+static int set_service(struct dataplane *dataplane, const struct model_service *wished, struct error *error)
+{
+	struct model model;
+	int err;
+
+	err = dataplane_read(dataplane, &model, error);
+	if (!err)
+		err = model_service_set(&model, wished, error);
+	if (!err)
+		err = dataplane_publish(dataplane, &model, error);
+	return err;
+}
+
+static int load_again(struct dataplane *dataplane, const struct load_options *options, struct load_result *ret,
+		      struct error *error)
+{
+	uint64_t cookie;
+	int err;
+
+	err = handle_open_maps(dataplane, error);
+	if (!err)
+		err = netns_cookie(&cookie, error);
+	if (err)
+		return err;
+	if (cookie != dataplane->meta.netns_cookie)
+		return fail(
+		    error, -EEXIST,
+		    "%s is loaded for another network namespace: set RCXLB_PIN_DIR and RCXLB_RUN_DIR to other folders "
+		    "for this one",
+		    dataplane->place.pins);
+	if (pending_exists(&dataplane->place))
+		err = publish_pending(dataplane, error);
+	if (!err && dataplane->meta.build != build_of(options->version)) {
+		err = replace(dataplane, options->version, error);
+		ret->replaced = !err;
+	}
+	if (!err && options->set)
+		err = set_service(dataplane, &options->service, error);
+	if (!err)
+		err = attach_interfaces(dataplane, options, false, error);
+	ret->was_loaded = !err;
+	return err;
+}
+
+int dataplane_load(const struct load_options *options, struct load_result *ret, struct error *error)
+{
+	struct dataplane dataplane;
+	struct place place;
+	int err = 0, loaded;
+
+	*ret = (struct load_result){};
+	for (uint32_t i = 0; i < options->interface_count; i++) {
+		err = interface_index(options->interfaces[i], error);
+		if (err < 0)
+			return err;
+	}
+	err = place_find(&place, error);
+	if (!err)
+		err = place_prepare(&place, error);
+	if (err)
+		return err;
+	dataplane = handle_none(&place);
+	dataplane.lock = place_lock(&place, true, error);
+	if (dataplane.lock < 0)
+		return dataplane.lock;
+	loaded = handle_is_loaded(&place, error);
+	err = loaded < 0 ? loaded : clear_leftovers(&place, loaded, error);
+	if (!err)
+		err = loaded ? load_again(&dataplane, options, ret, error) : first_load(&place, options, error);
+	handle_close_maps(&dataplane);
+	if (err && loaded <= 0)
+		place_forget(&place);
+	close(dataplane.lock);
+	return err;
+}
+
+static int unload_guards(struct dataplane *dataplane, const char *const *names, uint32_t count, struct error *error)
+{
+	struct rcxlb_interface entry;
+	int index, err;
+
+	err = handle_open_maps(dataplane, error);
+	for (uint32_t i = 0; i < count && !err; i++) {
+		index = interface_index(names[i], error);
+		if (index < 0)
+			return index;
+		if (bpf_map_lookup_elem(dataplane->map[MAP_interfaces], &index, &entry))
+			return fail(error, -ENOENT, "the guard is not on '%s'; see: rcxlb status", names[i]);
+	}
+	for (uint32_t i = 0; i < count && !err; i++) {
+		index = interface_index(names[i], error);
+		err = index < 0 ? index : interface_detach(dataplane, index, error);
+	}
+	return err;
+}
+
+int dataplane_unload(const char *const *interfaces, uint32_t count, struct error *error)
+{
+	struct dataplane dataplane;
+	struct place place;
+	int err, loaded;
+
+	err = place_find(&place, error);
+	if (err)
+		return err;
+	dataplane = handle_none(&place);
+	dataplane.lock = place_lock(&place, true, error);
+	if (dataplane.lock < 0)
+		return dataplane.lock;
+	loaded = handle_is_loaded(&place, error);
+	if (loaded < 0)
+		err = loaded;
+	else if (loaded && count)
+		err = unload_guards(&dataplane, interfaces, count, error);
+	else if (loaded)
+		err = tear_down(&place, error);
+	if (!err && !(loaded && count))
+		err = clear_leftovers(&place, false, error);
+	if (!err && !loaded)
+		err = fail(error, -ENOENT, "rcxlb is not loaded; there is nothing to unload");
+	if (!loaded || (!err && !count)) {
+		pending_remove(&place);
+		place_forget(&place);
+	}
+	handle_close_maps(&dataplane);
+	close(dataplane.lock);
+	return err;
+}

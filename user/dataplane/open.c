@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Opening a loaded dataplane, with what somebody left half done completed first. */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "dataplane/dataplane.h"
+#include "dataplane/handle.h"
+#include "dataplane/pending.h"
+#include "dataplane/publish.h"
+
+static int open_locked(enum dataplane_purpose purpose, struct dataplane *dataplane, struct error *error)
+{
+	int err;
+
+	dataplane->lock = place_lock(&dataplane->place, purpose == DATAPLANE_CHANGE, error);
+	if (dataplane->lock < 0)
+		return dataplane->lock;
+	err = handle_is_loaded(&dataplane->place, error);
+	if (err == 0) {
+		place_forget(&dataplane->place);
+		return fail(error, -ENOENT, "rcxlb is not loaded; load it: rcxlb load INTERFACE");
+	}
+	if (err < 0)
+		return err;
+	return handle_open_maps(dataplane, error);
+}
+
+int dataplane_open(enum dataplane_purpose purpose, struct dataplane **ret, struct error *error)
+{
+	struct dataplane *dataplane;
+	struct place place;
+	int err;
+
+	err = place_find(&place, error);
+	if (err)
+		return err;
+	err = handle_is_loaded(&place, error);
+	if (err < 0)
+		return err;
+	if (!err)
+		return fail(error, -ENOENT, "rcxlb is not loaded; load it: rcxlb load INTERFACE");
+	dataplane = malloc(sizeof(*dataplane));
+	if (!dataplane)
+		return fail(error, -ENOMEM, "out of memory");
+	*dataplane = handle_none(&place);
+	err = open_locked(purpose, dataplane, error);
+	if (!err && pending_exists(&place)) {
+		if (purpose == DATAPLANE_LOOK) { /* to complete what somebody left takes the other lock */
+			dataplane_close(dataplane);
+			return dataplane_open(DATAPLANE_CHANGE, ret, error);
+		}
+		err = publish_pending(dataplane, error);
+	}
+	if (err) {
+		dataplane_close(dataplane);
+		return err;
+	}
+	*ret = dataplane;
+	return 0;
+}
+
+void dataplane_close(struct dataplane *dataplane)
+{
+	if (!dataplane)
+		return;
+	handle_close_maps(dataplane);
+	if (dataplane->lock >= 0)
+		close(dataplane->lock);
+	free(dataplane);
+}

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "dataplane/place.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#define BPFFS "/sys/fs/bpf"
+#define PINS  BPFFS "/rcxlb"
+#define RUN   "/run/rcxlb"
+#define SPARE 32 /* bytes for the names below a folder */
+
+static int from_environment(const char *name, const char *otherwise, char *to, struct error *error)
+{
+	const char *value = getenv(name);
+
+	if (!value || !*value)
+		value = otherwise;
+	if (value[0] != '/')
+		return fail(error, -EINVAL, "%s is '%s': give an absolute path", name, value);
+	if (strlen(value) >= PATH_MAX - SPARE)
+		return fail(error, -ENAMETOOLONG, "%s is too long", name);
+	strcpy(to, value);
+	for (size_t length = strlen(to); length > 1 && to[length - 1] == '/'; length--)
+		to[length - 1] = 0;
+	return 0;
+}
+
+int place_find(struct place *ret, struct error *error)
+{
+	char copy[PATH_MAX];
+	int err;
+
+	err = from_environment("RCXLB_PIN_DIR", PINS, ret->pins, error);
+	if (!err)
+		err = from_environment("RCXLB_RUN_DIR", RUN, ret->run, error);
+	if (err)
+		return err;
+	strcpy(copy, ret->pins);
+	strcpy(ret->parent, dirname(copy));
+	if (strchr(strrchr(ret->pins, '/'), '.'))
+		return fail(error, -EINVAL, "RCXLB_PIN_DIR is '%s': a bpffs takes no names with dots, choose another",
+			    ret->pins);
+	return 0;
+}
+
+const char *place_pin(const struct place *place, const char *name, char *to)
+{
+	snprintf(to, PATH_MAX, "%.*s/%s", PATH_MAX - SPARE, place->pins, name);
+	return to;
+}
+
+static bool is_bpffs(const char *path)
+{
+	struct statfs fs;
+
+	return !statfs(path, &fs) && fs.f_type == BPF_FS_MAGIC;
+}
+
+/* Is the file system with this device number mounted in the mount namespace of a process? -errno when it cannot be
+ * known. */
+static int is_mounted(const char *mountinfo, dev_t device)
+{
+	unsigned int major_number, minor_number;
+	bool found = false;
+	char *line = NULL;
+	size_t size = 0;
+	FILE *file = fopen(mountinfo, "re");
+
+	if (!file)
+		return -errno;
+	while (!found && getline(&line, &size, file) > 0)
+		found = sscanf(line, "%*d %*d %u:%u", &major_number, &minor_number) == 2 &&
+			makedev(major_number, minor_number) == device;
+	free(line);
+	fclose(file);
+	return found;
+}
+
+/*
+ * A bpffs that only this mount namespace sees ends with its last process, and pins and links with it: `ip netns exec`
+ * gives each command such a namespace, with a /sys of its own.
+ */
+static int check_lasting(const struct place *place, struct error *error)
+{
+	struct stat ours;
+
+	if (stat(place->parent, &ours) || is_mounted("/proc/1/mountinfo", ours.st_dev) != 0)
+		return 0;
+	return fail(error, -ENOTSUP,
+		    "the bpffs at %s is private to this command and would end with it (ip netns exec does that); "
+		    "use: nsenter --net=/run/netns/NAME rcxlb load ...",
+		    place->parent);
+}
+
+static bool mount_would_vanish(void)
+{
+	struct stat ours, first;
+
+	return !stat("/proc/self/ns/mnt", &ours) && !stat("/proc/1/ns/mnt", &first) && ours.st_ino != first.st_ino;
+}
+
+static int mount_bpffs(const struct place *place, struct error *error)
+{
+	if (strcmp(place->parent, BPFFS))
+		return fail(error, -ENOTDIR, "%s is not in a bpffs: set RCXLB_PIN_DIR to a folder in one, as " PINS,
+			    place->pins);
+	if (mount_would_vanish())
+		return fail(
+		    error, -ENOTSUP,
+		    "no bpffs is mounted here, and one that this command mounts would end with it (ip netns exec "
+		    "does that); use: nsenter --net=/run/netns/NAME rcxlb load ...");
+	if (mount("bpf", BPFFS, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700"))
+		return fail(error, -errno, "cannot mount a bpffs at " BPFFS ": %s; rcxlb needs root (CAP_SYS_ADMIN)",
+			    strerror(errno));
+	return 0;
+}
+
+int place_prepare(const struct place *place, struct error *error)
+{
+	if (!is_bpffs(place->parent)) {
+		int err = mount_bpffs(place, error);
+
+		if (err)
+			return err;
+	}
+	return check_lasting(place, error);
+}
+
+static int open_lock(const struct place *place, const char *path, struct error *error)
+{
+	int lock;
+
+	if (mkdir(place->run, 0700) && errno != EEXIST)
+		return fail(error, -errno,
+			    "cannot make the folder %s: %s; rcxlb needs root, or RCXLB_RUN_DIR elsewhere", place->run,
+			    strerror(errno));
+	lock = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_CREAT, 0600);
+	if (lock < 0)
+		return fail(error, -errno, "cannot open %s: %s; rcxlb needs root, or RCXLB_RUN_DIR elsewhere", path,
+			    strerror(errno));
+	return lock;
+}
+
+/* A file that was removed while somebody waited for it would be a lock that nobody else sees. */
+static bool is_there(int lock, const char *path)
+{
+	struct stat held, there;
+
+	return !fstat(lock, &held) && !stat(path, &there) && held.st_ino == there.st_ino && held.st_dev == there.st_dev;
+}
+
+int place_lock(const struct place *place, bool exclusive, struct error *error)
+{
+	char path[PATH_MAX];
+	int lock, err;
+
+	snprintf(path, sizeof(path), "%.*s/lock", PATH_MAX - SPARE, place->run);
+	for (;;) {
+		lock = open_lock(place, path, error);
+		if (lock == -ENOENT) /* an unload took the folder away between the two steps */
+			continue;
+		if (lock < 0)
+			return lock;
+		do {
+			err = flock(lock, exclusive ? LOCK_EX : LOCK_SH) ? -errno : 0;
+		} while (err == -EINTR);
+		if (!err && is_there(lock, path))
+			return lock;
+		close(lock);
+		if (err)
+			return fail(error, err, "cannot lock %s: %s", path, strerror(-err));
+	}
+}
+
+void place_forget(const struct place *place)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%.*s/lock", PATH_MAX - SPARE, place->run);
+	unlink(path);
+	rmdir(place->run);
+}
+
+int place_remove(const char *folder)
+{
+	DIR *dir = opendir(folder);
+	struct dirent *entry;
+
+	if (!dir)
+		return errno == ENOENT ? 0 : -errno;
+	while ((entry = readdir(dir)))
+		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	closedir(dir);
+	return rmdir(folder) ? -errno : 0;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Where rcxlb keeps its pins and its lock, and whether it may. */
+#ifndef DATAPLANE_PLACE_H
+#define DATAPLANE_PLACE_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+#include "core/error.h"
+
+struct place {
+	char pins[PATH_MAX];   /* RCXLB_PIN_DIR, or the default */
+	char parent[PATH_MAX]; /* the folder that `pins` is in */
+	char run[PATH_MAX];    /* RCXLB_RUN_DIR, or the default */
+};
+
+/* Reads the environment; checks nothing. -EINVAL when a value cannot be used. */
+int place_find(struct place *ret, struct error *error);
+
+/* Makes sure that the pin folder's parent is a bpffs, mounting one at the default place, and that pins will last. */
+int place_prepare(const struct place *place, struct error *error);
+
+/* A path below the pin folder, in `to` of PATH_MAX bytes. Returns `to`. */
+const char *place_pin(const struct place *place, const char *name, char *to);
+
+/* Locks the run folder, and makes it when it is not there. Returns a descriptor whose close() unlocks, or -errno. */
+int place_lock(const struct place *place, bool exclusive, struct error *error);
+
+/* Removes the lock and the run folder, when that is then empty. To be called with the lock held. */
+void place_forget(const struct place *place);
+
+/* Removes a folder of pins and what is in it. Returns 0 (also when it is not there) or -errno. */
+int place_remove(const char *folder);
+
+#endif

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The model and the facts, out of the maps. */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/endpoint.h"
+#include "dataplane/dataplane.h"
+#include "dataplane/handle.h"
+
+static int by_endpoint(const void *a, const void *b)
+{
+	return endpoint_compare(a, b);
+}
+
+static int read_services(struct dataplane *dataplane, struct model *model, struct error *error)
+{
+	struct rcxlb_endpoint key, *former = NULL;
+	struct rcxlb_service value;
+	struct model_service *service;
+	int map = dataplane->map[MAP_services];
+
+	while (!bpf_map_get_next_key(map, former, &key)) {
+		former = &key;
+		if (bpf_map_lookup_elem(map, &key, &value))
+			continue;
+		if (value.id >= RCXLB_MAX_SERVICES || model->service[value.id].listens >= RCXLB_MAX_LISTEN)
+			return fail(error, -EPROTO, "the map `services` is damaged: unload and load again");
+		service = &model->service[value.id];
+		memcpy(service->name, value.name, sizeof(service->name));
+		service->name[sizeof(service->name) - 1] = 0;
+		service->hash = value.hash;
+		service->balance = value.balance;
+		service->listen[service->listens++] = key;
+	}
+	for (int i = 0; i < RCXLB_MAX_SERVICES; i++)
+		qsort(model->service[i].listen, model->service[i].listens, sizeof(key), by_endpoint);
+	return 0;
+}
+
+static int read_members(struct dataplane *dataplane, uint32_t id, struct rcxlb_table *table,
+			struct model_service *service, struct error *error)
+{
+	__u32 inner, zero = 0;
+	int err, map;
+
+	err = bpf_map_lookup_elem(dataplane->map[MAP_tables], &id, &inner);
+	if (err == -ENOENT)
+		return 0;
+	map = err ? err : bpf_map_get_fd_by_id(inner);
+	if (map < 0)
+		return fail(error, map, "cannot open the table of service '%s': %s", service->name, strerror(-map));
+	err = bpf_map_lookup_elem(map, &zero, table);
+	close(map);
+	if (err || table->members > RCXLB_MAX_BACKENDS)
+		return fail(error, err ? err : -EPROTO, "cannot read the table of service '%s'", service->name);
+	for (uint32_t i = 0; i < table->members; i++)
+		service->member[table->member[i] % RCXLB_MAX_BACKENDS / 64] |= 1ull << (table->member[i] % 64);
+	return 0;
+}
+
+static int read_tables(struct dataplane *dataplane, struct model *model, struct error *error)
+{
+	struct rcxlb_table *table = malloc(sizeof(*table));
+	int err = 0;
+
+	if (!table)
+		return fail(error, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < RCXLB_MAX_SERVICES && !err; i++)
+		if (model->service[i].name[0])
+			err = read_members(dataplane, i, table, &model->service[i], error);
+	free(table);
+	return err;
+}
+
+static int read_backends(struct dataplane *dataplane, struct model *model, struct error *error)
+{
+	struct rcxlb_backend value;
+
+	for (uint32_t id = 0; id < RCXLB_MAX_BACKENDS; id++) {
+		int err = bpf_map_lookup_elem(dataplane->map[MAP_backends], &id, &value);
+
+		if (err)
+			return fail(error, err, "cannot read the map `backends`: %s", strerror(-err));
+		model->backend[id] = (struct model_backend){
+			.used = value.flags & RCXLB_BACKEND_USED,
+			.draining = value.flags & RCXLB_BACKEND_DRAINING,
+			.weight = value.weight,
+			.max_connections = value.max_connections,
+			.endpoint = value.endpoint,
+		};
+		if (!model->backend[id].used)
+			model->backend[id] = (struct model_backend){ .endpoint = value.endpoint };
+	}
+	return 0;
+}
+
+int dataplane_read(struct dataplane *dataplane, struct model *ret, struct error *error)
+{
+	int err;
+
+	memset(ret, 0, sizeof(*ret));
+	memcpy(ret->hash_key, dataplane->meta.hash_key, sizeof(ret->hash_key));
+	err = read_services(dataplane, ret, error);
+	if (!err)
+		err = read_tables(dataplane, ret, error);
+	if (!err)
+		err = read_backends(dataplane, ret, error);
+	return err;
+}
+
+static bool is_down(const struct rcxlb_health *health)
+{
+	struct timespec now;
+	uint64_t ns;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	ns = now.tv_sec * 1000000000ull + now.tv_nsec;
+	return health->state == RCXLB_HEALTH_DOWN &&
+	       ns - health->renewed <= RCXLB_HEALTH_INTERVALS * 1000000ull * health->interval_ms;
+}
+
+static int read_backend_facts(struct dataplane *dataplane, struct facts *facts, struct error *error)
+{
+	struct rcxlb_backend backend;
+	struct rcxlb_health health;
+	int err = 0;
+
+	for (uint32_t id = 0; id < RCXLB_MAX_BACKENDS && !err; id++) {
+		struct backend_facts *to = &facts->backend[id];
+
+		err = bpf_map_lookup_elem(dataplane->map[MAP_backends], &id, &backend);
+		if (!err && !(backend.flags & RCXLB_BACKEND_USED))
+			continue;
+		if (!err)
+			err = bpf_map_lookup_elem(dataplane->map[MAP_load], &id, &to->load);
+		if (!err)
+			err = bpf_map_lookup_elem(dataplane->map[MAP_health], &id, &health);
+		if (err)
+			return fail(error, err, "cannot read the facts about %s: %s", backend.text, strerror(-err));
+		if (to->load.generation != backend.generation) /* of the id's former owner */
+			to->load = (struct rcxlb_load){ .generation = backend.generation };
+		to->down = is_down(&health);
+	}
+	return 0;
+}
+
+static int read_listeners(struct dataplane *dataplane, struct facts *facts, struct error *error)
+{
+	size_t size = sizeof(struct rcxlb_listener) * RCXLB_MAX_BACKENDS * RCXLB_ROWS;
+	struct rcxlb_listener *records = malloc(size);
+	long got;
+
+	if (!records)
+		return fail(error, -ENOMEM, "out of memory");
+	got = handle_iterate(dataplane, LINK_SURVEY, records, size, error);
+	for (long i = 0; i < got / (long)sizeof(*records); i++) {
+		const struct rcxlb_listener *record = &records[i];
+		struct backend_facts *to = &facts->backend[record->backend % RCXLB_MAX_BACKENDS];
+
+		if (to->load.generation != record->generation)
+			continue;
+		to->ipv4 = to->ipv4 || record->ipv4;
+		to->ipv6 = to->ipv6 || record->ipv6;
+		to->accept_queue += record->accept_queue;
+	}
+	free(records);
+	return got < 0 ? got : 0;
+}
+
+/* Sums an entry of numbers over all CPUs. */
+static int read_sum(int map, uint32_t key, uint64_t *to, uint32_t numbers, struct error *error)
+{
+	int cpus = libbpf_num_possible_cpus(), err;
+	uint64_t *each;
+
+	each = cpus > 0 ? calloc(cpus, numbers * sizeof(*each)) : NULL;
+	if (!each)
+		return fail(error, -ENOMEM, "out of memory");
+	err = bpf_map_lookup_elem(map, &key, each);
+	for (uint32_t i = 0; i < cpus * numbers && !err; i++)
+		to[i % numbers] += each[i];
+	free(each);
+	return err ? fail(error, err, "cannot read the counters: %s", strerror(-err)) : 0;
+}
+
+static int read_counters(struct dataplane *dataplane, struct facts *facts, struct error *error)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i <= RCXLB_MAX_SERVICES && !err; i++)
+		err = read_sum(dataplane->map[MAP_exits], i, (uint64_t *)&facts->service[i],
+			       sizeof(facts->service[i]) / sizeof(uint64_t), error);
+	for (uint32_t i = 0; i < RCXLB_GUARD_REASONS && !err; i++)
+		err = read_sum(dataplane->map[MAP_guard_stats], i, (uint64_t *)&facts->guard[i],
+			       sizeof(facts->guard[i]) / sizeof(uint64_t), error);
+	return err;
+}
+
+int dataplane_facts(struct dataplane *dataplane, struct facts *ret, struct error *error)
+{
+	uint32_t key, *former = NULL;
+	int err;
+
+	memset(ret, 0, sizeof(*ret));
+	err = read_backend_facts(dataplane, ret, error);
+	if (!err)
+		err = read_listeners(dataplane, ret, error);
+	if (!err)
+		err = read_counters(dataplane, ret, error);
+	while (!err && ret->interfaces < RCXLB_MAX_INTERFACES &&
+	       !bpf_map_get_next_key(dataplane->map[MAP_interfaces], former, &key)) {
+		former = &key;
+		if (!bpf_map_lookup_elem(dataplane->map[MAP_interfaces], &key, &ret->interface[ret->interfaces]))
+			ret->interfaces++;
+	}
+	return err;
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The command table, and what is common to all commands. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd/commands.h"
+#include "dataplane/dataplane.h"
+
+const struct command *const commands[] = {
+	&command_load, &command_unload, &command_status,  &command_services,   &command_backends,
+	&command_why,  &command_config, &command_version, &command_completion, NULL,
+};
+
+static void print_usage(FILE *to)
+{
+	fputs("Usage: rcxlb [--verbose] COMMAND ...\n\n", to);
+	for (const struct command *const *command = commands; *command; command++)
+		fprintf(to, "  %-12s%s\n", (*command)->name, (*command)->summary);
+	fputs("\nrcxlb COMMAND --help tells more. --verbose shows what libbpf and libxdp say.\n", to);
+}
+
+/* A line for each form that the command has. */
+static void print_help(const struct command *command)
+{
+	const char *form = command->usage;
+
+	printf("rcxlb %s: %s\n\n", command->name, command->summary);
+	while (form) {
+		size_t length = strcspn(form, "\n");
+
+		printf("  rcxlb %s %.*s\n", command->name, (int)length, form);
+		form = form[length] ? form + length + 1 : NULL;
+	}
+	puts("");
+	for (const struct option_spec *option = command->options; option && option->name; option++) {
+		char left[64];
+
+		snprintf(left, sizeof(left), "%s%s%s%s%s", option->brief ? option->brief : "",
+			 option->brief ? ", " : "", option->name, option->value ? " " : "",
+			 option->value ? option->value : "");
+		printf("  %-32s  %s\n", left, option->help);
+	}
+	printf("  %-32s  %s\n", "-h, --help", "print this");
+}
+
+static const struct command *find_command(const char *name)
+{
+	for (const struct command *const *command = commands; *command; command++)
+		if (!strcmp((*command)->name, name))
+			return *command;
+	return NULL;
+}
+
+static int complain(const struct error *error, int status)
+{
+	fprintf(stderr, "rcxlb: %s\n", error->text);
+	return status;
+}
+
+static int run(const struct command *command, int count, char **words)
+{
+	static struct arguments arguments;
+	struct error error = { "" };
+	int err = arguments_parse(command, count, words, &arguments, &error);
+
+	if (err == -ECANCELED) {
+		print_help(command);
+		return EXIT_DONE;
+	}
+	if (err)
+		return complain(&error, EXIT_USAGE);
+	err = command->run(&arguments, &error);
+	if (fflush(stdout) && !err) {
+		err = -errno;
+		error_set(&error, "cannot write the output: %s", strerror(errno));
+	}
+	if (!err)
+		return EXIT_DONE;
+	if (!error.text[0])
+		error_set(&error, "%s: %s", command->name, strerror(-err));
+	return complain(&error, err == -EINVAL ? EXIT_USAGE : EXIT_FAILED);
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *command;
+	struct error error;
+	int first = 1;
+
+	if (first < argc && !strcmp(argv[first], "--verbose"))
+		first++;
+	dataplane_verbose(first == 2);
+	if (first >= argc) {
+		print_usage(stderr);
+		return EXIT_USAGE;
+	}
+	if (!strcmp(argv[first], "--help") || !strcmp(argv[first], "-h") || !strcmp(argv[first], "help")) {
+		print_usage(stdout);
+		return EXIT_DONE;
+	}
+	command = find_command(argv[first]);
+	if (!command) {
+		error_set(&error, "there is no command '%s'; see: rcxlb --help", argv[first]);
+		return complain(&error, EXIT_USAGE);
+	}
+	return run(command, argc - first - 1, argv + first + 1);
+}
