@@ -62,15 +62,30 @@ static __always_inline __u32 look_at(__u32 key, __u32 family)
 	return seen;
 }
 
+struct rows {
+	__u32 id;
+	__u32 family;
+	__u32 key;  /* out: of the last one looked at */
+	__u32 seen; /* out: of all */
+};
+
+/* bpf_loop(): the next row of a backend whose first listener is gone or cannot take the client. */
+static long look_at_row(__u32 i, struct rows *rows)
+{
+	rows->key = (i + 1) % RCXLB_ROWS * RCXLB_MAX_BACKENDS + rows->id;
+	rows->seen |= look_at(rows->key, rows->family);
+	return !!(rows->seen & 2);
+}
+
 /*
  * Facts about one candidate; returns the key of a listener of it in `listeners`. A global function: verified once, not
  * once per round of the walk.
  */
 __noinline int probe(__u32 id, __u32 family, struct rcxlb_facts *facts)
 {
+	struct rows rows = { .id = id, .family = family, .key = id };
 	struct rcxlb_backend *backend;
 	struct rcxlb_load *entry;
-	__u32 key = id, seen, rows;
 
 	if (!facts)
 		return 0;
@@ -79,17 +94,14 @@ __noinline int probe(__u32 id, __u32 family, struct rcxlb_facts *facts)
 	entry = bpf_map_lookup_elem(&load, &id);
 	if (!backend || !entry)
 		return 0;
+	rows.seen = look_at(id, family);
+	if (!(rows.seen & 2) && entry->rows > 1)
+		bpf_loop(entry->rows - 1, look_at_row, &rows, 0);
+	facts->listens = rows.seen & 1;
+	facts->takes = !!(rows.seen & 2);
 	facts->draining = !!(backend->flags & RCXLB_BACKEND_DRAINING);
-	seen = look_at(key, family);
-	rows = entry->rows;
-	for (__u32 row = 1; row < RCXLB_ROWS && row < rows && !(seen & 2); row++) {
-		key = row * RCXLB_MAX_BACKENDS + id;
-		seen |= look_at(key, family);
-	}
-	facts->listens = seen & 1;
-	facts->takes = !!(seen & 2);
 	facts->down = is_down(id);
-	return key;
+	return rows.key;
 }
 
 /* A connection on its way to a backend. */
@@ -120,7 +132,7 @@ static long look(__u32 i, struct request *request)
 	struct rcxlb_facts facts = {};
 	int key, done;
 
-	if (id == request->former) /* neighbouring slots of one backend */
+	if (id == request->former) /* two slots of one backend */
 		return 0;
 	request->former = id;
 	key = probe(id, request->family, &facts);

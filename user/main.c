@@ -7,7 +7,7 @@
 #include "cmd/commands.h"
 #include "dataplane/dataplane.h"
 
-const struct command *const commands[] = {
+static const struct command *const commands[] = {
 	&command_load, &command_unload, &command_status,  &command_services,   &command_backends,
 	&command_why,  &command_config, &command_version, &command_completion, NULL,
 };
@@ -70,6 +70,7 @@ static int run(const struct command *command, int count, char **words)
 	}
 	if (err)
 		return complain(&error, EXIT_USAGE);
+	arguments.all = commands;
 	err = command->run(&arguments, &error);
 	if (fflush(stdout) && !err) {
 		err = -errno;

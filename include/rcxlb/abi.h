@@ -20,8 +20,8 @@
 #define RCXLB_NAME_LEN 32 /* with the final 0 */
 #define RCXLB_TEXT_LEN 48 /* "[address]:port" with the final 0 */
 
-/* Prime, so that every stride of Maglev's permutations visits every slot; 2^17 - 1: see core/maglev.c for why not 65537. */
-#define RCXLB_TABLE_SIZE 131071
+/* Prime, so that every stride of Maglev's permutations visits every slot; user/core/maglev.c says why not 65537. */
+#define RCXLB_TABLE_SIZE 196613
 
 /*
  * Listening sockets of one backend that are kept: an SO_REUSEPORT group has several. `listeners` has this many rows
@@ -196,7 +196,7 @@ struct rcxlb_guard_stats {
 RCXLB_SIZE(rcxlb_endpoint, 20);
 RCXLB_SIZE(rcxlb_meta, 72);
 RCXLB_SIZE(rcxlb_service, 56);
-RCXLB_SIZE(rcxlb_table, 264196);
+RCXLB_SIZE(rcxlb_table, 395280);
 RCXLB_SIZE(rcxlb_backend, 80);
 RCXLB_SIZE(rcxlb_health, 24);
 RCXLB_SIZE(rcxlb_load, 40);

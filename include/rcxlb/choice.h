@@ -54,6 +54,7 @@ static inline __attribute__((always_inline)) __u64 rcxlb_hash(const struct rcxlb
 /* Where the candidates of a hash stand in a table. */
 struct rcxlb_walk {
 	__u32 slot;
+	__u32 stride;
 	__u32 member;
 	__u32 members;
 	__u32 candidates;
@@ -65,6 +66,7 @@ static inline __attribute__((always_inline)) struct rcxlb_walk rcxlb_walk(const 
 
 	return (struct rcxlb_walk){
 		.slot = hash % RCXLB_TABLE_SIZE,
+		.stride = (__u32)(hash >> 32) % (RCXLB_TABLE_SIZE - 1) + 1,
 		.member = members ? (__u32)(hash >> 32) % members : 0,
 		.members = members,
 		.candidates = members ? RCXLB_WALK + members : 0,
@@ -72,8 +74,9 @@ static inline __attribute__((always_inline)) struct rcxlb_walk rcxlb_walk(const 
 }
 
 /*
- * Candidate number i, below walk->candidates: the hash's choice first, then the slots behind it (so a client's second
- * choice is as stable as its first), then all members. A backend may come more than once.
+ * Candidate number i, below walk->candidates: the hash's choice first, then further slots at the hash's own stride (so a
+ * client's second choice is as stable as its first, and the clients of one backend have all the others as second
+ * choices, by their weights), then all members. A backend may come more than once.
  */
 static inline __attribute__((always_inline)) __u32 rcxlb_candidate(const struct rcxlb_table *table,
 								   const struct rcxlb_walk *walk, __u32 i)
@@ -81,9 +84,7 @@ static inline __attribute__((always_inline)) __u32 rcxlb_candidate(const struct 
 	__u32 at;
 
 	if (i < RCXLB_WALK) {
-		at = walk->slot + i;
-		if (at >= RCXLB_TABLE_SIZE)
-			at -= RCXLB_TABLE_SIZE;
+		at = (walk->slot + i * walk->stride) % RCXLB_TABLE_SIZE;
 		RCXLB_OPAQUE(at);
 		return at < RCXLB_TABLE_SIZE ? table->slot[at] : 0;
 	}

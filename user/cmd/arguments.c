@@ -22,17 +22,17 @@ static int take_option(const struct command *command, int count, char *const *wo
 	const char *value = equals ? equals + 1 : NULL;
 
 	if (!option)
-		return fail(error, -EINVAL, "%s has no option '%s'; see: rcxlb %s --help", command->name, word,
-			    command->name);
+		return failed(error, -EINVAL, "%s has no option '%s'; see: rcxlb %s --help", command->name, word,
+			      command->name);
 	if (!option->value && equals)
-		return fail(error, -EINVAL, "the option %s takes no value, '%s' was given", option->name, value);
+		return failed(error, -EINVAL, "the option %s takes no value, '%s' was given", option->name, value);
 	if (option->value && !equals) {
 		if (*at + 1 >= count)
-			return fail(error, -EINVAL, "the option %s needs a value: %s", option->name, option->value);
+			return failed(error, -EINVAL, "the option %s needs a value: %s", option->name, option->value);
 		value = words[++*at];
 	}
 	if (!option->repeated && argument(to, option->name))
-		return fail(error, -EINVAL, "the option %s is given twice", option->name);
+		return failed(error, -EINVAL, "the option %s is given twice", option->name);
 	to->option[to->options] = option;
 	to->value[to->options++] = value ? value : "";
 	return 0;
@@ -56,7 +56,7 @@ static int take_verb(const struct command *command, struct arguments *to, struct
 		if (strlen(verbs) + strlen(*verb) + 3 < sizeof(verbs))
 			strcat(strcat(verbs, verb == command->verbs ? "" : ", "), *verb);
 	}
-	return fail(error, -EINVAL, "%s does not know '%s'; it knows: %s", command->name, to->word[0], verbs);
+	return failed(error, -EINVAL, "%s does not know '%s'; it knows: %s", command->name, to->word[0], verbs);
 }
 
 int arguments_parse(const struct command *command, int count, char *const *words, struct arguments *ret,
@@ -69,10 +69,10 @@ int arguments_parse(const struct command *command, int count, char *const *words
 	ret->command = command;
 	for (int i = 0; i < count; i++)
 		if (!strcmp(words[i], "--help") || !strcmp(words[i], "-h"))
-			return fail(error, -ECANCELED, "help");
+			return failed(error, -ECANCELED, "help");
 	for (int i = 0; i < count && !err; i++) {
 		if (i >= ARGUMENTS_MAX)
-			return fail(error, -E2BIG, "%s takes at most %d arguments", command->name, ARGUMENTS_MAX);
+			return failed(error, -E2BIG, "%s takes at most %d arguments", command->name, ARGUMENTS_MAX);
 		if (!only_words && !strcmp(words[i], "--"))
 			only_words = true;
 		else if (!only_words && words[i][0] == '-' && words[i][1])
@@ -101,7 +101,7 @@ int argument_number(const struct arguments *arguments, const char *name, unsigne
 		return 0;
 	}
 	if (number_parse(value, least, most, ret))
-		return fail(error, -EINVAL, "%s '%s' is not a number from %lu to %lu", name, value, least, most);
+		return failed(error, -EINVAL, "%s '%s' is not a number from %lu to %lu", name, value, least, most);
 	return 0;
 }
 
@@ -116,10 +116,10 @@ int arguments_expect(const struct arguments *arguments, uint32_t least, uint32_t
 	const char *name = arguments->command->name, *verb = arguments->verb;
 
 	if (arguments->words < least)
-		return fail(error, -EINVAL, "%s%s%s needs %s; see: rcxlb %s --help", name, verb ? " " : "",
-			    verb ? verb : "", what, name);
+		return failed(error, -EINVAL, "%s%s%s needs %s; see: rcxlb %s --help", name, verb ? " " : "",
+			      verb ? verb : "", what, name);
 	if (arguments->words > most)
-		return fail(error, -EINVAL, "%s%s%s does not know what to do with '%s'; see: rcxlb %s --help", name,
-			    verb ? " " : "", verb ? verb : "", arguments->word[most], name);
+		return failed(error, -EINVAL, "%s%s%s does not know what to do with '%s'; see: rcxlb %s --help", name,
+			      verb ? " " : "", verb ? verb : "", arguments->word[most], name);
 	return 0;
 }

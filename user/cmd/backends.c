@@ -181,8 +181,9 @@ static int check_options(const struct arguments *arguments, struct change *chang
 	change->weight = argument(arguments, "--weight") ? (long)weight : -1;
 	change->max_connections = argument(arguments, "--max-connections") ? (long)most : -1;
 	if (!change->add && (change->weight >= 0 || change->max_connections >= 0))
-		return fail(error, -EINVAL, "--weight and --max-connections belong to backends add, not to backends %s",
-			    arguments->verb);
+		return failed(error, -EINVAL,
+			      "--weight and --max-connections belong to backends add, not to backends %s",
+			      arguments->verb);
 	return 0;
 }
 

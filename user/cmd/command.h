@@ -37,6 +37,7 @@ struct command {
 
 struct arguments {
 	const struct command *command;
+	const struct command *const *all;   /* every command, NULL at the end */
 	const char *verb;                   /* of a noun */
 	const char *word[ARGUMENTS_MAX];    /* what is neither verb nor option */
 	uint32_t words;

@@ -8,7 +8,4 @@
 extern const struct command command_load, command_unload, command_status, command_services, command_backends,
 	command_why, command_config, command_version, command_completion;
 
-/* What `completion` writes a script for. */
-extern const struct command *const commands[];
-
 #endif

@@ -21,10 +21,10 @@ static int run(const struct arguments *arguments, struct error *error)
 	if (err)
 		return err;
 	puts("_rcxlb() {\n\tlocal words\n\tcase ${COMP_WORDS[1]} in");
-	for (const struct command *const *command = commands; *command; command++)
+	for (const struct command *const *command = arguments->all; *command; command++)
 		print_command(*command);
 	fputs("\tesac\n\t[ \"$COMP_CWORD\" -gt 1 ] || words=\"", stdout);
-	for (const struct command *const *command = commands; *command; command++)
+	for (const struct command *const *command = arguments->all; *command; command++)
 		printf("%s ", (*command)->name);
 	puts("--help\"\n\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"${COMP_WORDS[COMP_CWORD]}\")\n}");
 	puts("complete -F _rcxlb rcxlb");

@@ -19,7 +19,7 @@ static int print_config(const struct model *model, const struct facts *facts, bo
 		return print_json(tree);
 	err = tree ? config_write_yaml(tree, stdout) : -ENOMEM;
 	json_decref(tree);
-	return err ? fail(error, err, "cannot write the configuration") : 0;
+	return err ? failed(error, err, "cannot write the configuration") : 0;
 }
 
 static int run(const struct arguments *arguments, struct error *error)

@@ -19,7 +19,7 @@ static int parse_xdp(const char *text, enum xdp_choice *ret, struct error *error
 		*ret = XDP_AUTO;
 		return 0;
 	}
-	return fail(error, -EINVAL, "--xdp '%s' is not known; it is auto, native, skb or off", text);
+	return failed(error, -EINVAL, "--xdp '%s' is not known; it is auto, native, skb or off", text);
 }
 
 static int collect_listens(const struct arguments *arguments, struct load_options *to, struct error *error)
@@ -44,7 +44,7 @@ static int check_interfaces(const struct arguments *arguments, struct error *err
 	for (uint32_t i = 0; i < arguments->words && !err; i++)
 		for (uint32_t k = 0; k < i; k++)
 			if (!strcmp(arguments->word[i], arguments->word[k]))
-				return fail(error, -EINVAL, "the interface '%s' is given twice", arguments->word[i]);
+				return failed(error, -EINVAL, "the interface '%s' is given twice", arguments->word[i]);
 	return err;
 }
 

@@ -90,8 +90,8 @@ static int wished_service(const struct arguments *arguments, struct model_servic
 	if (err)
 		return err;
 	if (strlen(arguments->word[0]) >= sizeof(to->name))
-		return fail(error, -EINVAL, "the service name '%s' must have 1 to %d characters", arguments->word[0],
-			    RCXLB_NAME_LEN - 1);
+		return failed(error, -EINVAL, "the service name '%s' must have 1 to %d characters", arguments->word[0],
+			      RCXLB_NAME_LEN - 1);
 	strcpy(to->name, arguments->word[0]);
 	for (uint32_t i = 0; i < arguments->options && !err; i++)
 		if (!strcmp(arguments->option[i]->name, "--listen"))

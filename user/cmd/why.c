@@ -119,10 +119,10 @@ static int choose_listen(const struct model_service *service, const struct rcxlb
 			return 0;
 		}
 	if (to)
-		return fail(error, -ENOENT, "service '%s' does not listen on '%s'; see: rcxlb services", service->name,
-			    to);
-	return fail(error, -ENOENT, "service '%s' listens on no address of the family of %s", service->name,
-		    endpoint_format(client, text));
+		return failed(error, -ENOENT, "service '%s' does not listen on '%s'; see: rcxlb services",
+			      service->name, to);
+	return failed(error, -ENOENT, "service '%s' listens on no address of the family of %s", service->name,
+		      endpoint_format(client, text));
 }
 
 static int ask(const struct arguments *arguments, struct dataplane *dataplane, const struct rcxlb_endpoint *client,

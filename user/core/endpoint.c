@@ -61,20 +61,20 @@ static int split(const char *text, char *address, size_t size, const char **ret_
 	bool bracketed = text[0] == '[';
 
 	if (!colon || colon == text || !colon[1])
-		return fail(error, -EINVAL, "'%s' is not ADDRESS:PORT; an IPv6 address is written [ADDRESS]:PORT",
-			    text);
+		return failed(error, -EINVAL, "'%s' is not ADDRESS:PORT; an IPv6 address is written [ADDRESS]:PORT",
+			      text);
 	if (bracketed) {
 		start++;
 		end--;
 		if (*end != ']')
-			return fail(error, -EINVAL, "'%s' has no port behind the ]; write [ADDRESS]:PORT", text);
+			return failed(error, -EINVAL, "'%s' has no port behind the ]; write [ADDRESS]:PORT", text);
 	}
 	if ((size_t)(end - start) >= size)
-		return fail(error, -EINVAL, "'%s' has no IPv4 or IPv6 address before the port", text);
+		return failed(error, -EINVAL, "'%s' has no IPv4 or IPv6 address before the port", text);
 	memcpy(address, start, end - start);
 	address[end - start] = 0;
 	if (bracketed != !!strchr(address, ':'))
-		return fail(error, -EINVAL, "'%s': brackets belong around an IPv6 address, and only there", text);
+		return failed(error, -EINVAL, "'%s': brackets belong around an IPv6 address, and only there", text);
 	*ret_port = colon + 1;
 	return 0;
 }
@@ -84,7 +84,7 @@ static int port_parse(const char *text, const char *port, uint16_t *ret, struct 
 	unsigned long number;
 
 	if (number_parse(port, 1, 65535, &number))
-		return fail(error, -EINVAL, "'%s': the port '%s' is not a number from 1 to 65535", text, port);
+		return failed(error, -EINVAL, "'%s': the port '%s' is not a number from 1 to 65535", text, port);
 	*ret = number;
 	return 0;
 }
@@ -100,12 +100,12 @@ int endpoint_parse(const char *text, bool any, struct rcxlb_endpoint *ret, struc
 	if (err)
 		return err;
 	if (address_parse(address, endpoint.address))
-		return fail(error, -EINVAL, "'%s': '%s' is not an IPv4 or IPv6 address", text, address);
+		return failed(error, -EINVAL, "'%s': '%s' is not an IPv4 or IPv6 address", text, address);
 	err = port_parse(text, port, &endpoint.port, error);
 	if (err)
 		return err;
 	if (!any && endpoint_is_any(&endpoint))
-		return fail(error, -EINVAL, "'%s': name the one address, not all of them", text);
+		return failed(error, -EINVAL, "'%s': name the one address, not all of them", text);
 	*ret = endpoint;
 	return 0;
 }
@@ -123,7 +123,7 @@ int endpoint_parse_range(const char *text, struct rcxlb_endpoint *ret, uint16_t 
 		last = first.port;
 	} else {
 		if ((size_t)(dash - text) >= sizeof(single))
-			return fail(error, -EINVAL, "'%.64s…' is too long for an address", text);
+			return failed(error, -EINVAL, "'%.64s…' is too long for an address", text);
 		memcpy(single, text, dash - text);
 		single[dash - text] = 0;
 		err = endpoint_parse(single, false, &first, error);
@@ -133,7 +133,7 @@ int endpoint_parse_range(const char *text, struct rcxlb_endpoint *ret, uint16_t 
 	if (err)
 		return err;
 	if (last < first.port)
-		return fail(error, -EINVAL, "'%s': the range ends before it begins", text);
+		return failed(error, -EINVAL, "'%s': the range ends before it begins", text);
 	*ret = first;
 	*ret_last = last;
 	return 0;

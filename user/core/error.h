@@ -11,6 +11,6 @@ struct error {
 void error_set(struct error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Writes the sentence and is `err`, a negative errno. A macro, so that the compiler sees that it is not 0. */
-#define fail(error, err, ...) (error_set(error, __VA_ARGS__), (err))
+#define failed(error, err, ...) (error_set(error, __VA_ARGS__), (err))
 
 #endif

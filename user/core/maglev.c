@@ -6,8 +6,8 @@
  * There, each turn of a backend runs down its permutation to the next free slot, so that the last slots fall to whoever
  * happens to be there, and a small change turns them all over: with 64 backends one that leaves moves up to 1.7 times
  * its share. Here a turn looks at one position, free or not, and a backend takes turns until it has its quota: a slot
- * goes to the backend that prefers it most among those with room. The table has 131,071 slots instead of 65,537, which
- * halves what remains. tests/unit/maglev.c measures it.
+ * goes to the backend that prefers it most among those with room. And the table has 196,613 slots instead of 65,537,
+ * the rest being less the larger it is. tests/unit/maglev.c measures both.
  */
 #include "core/maglev.h"
 
@@ -41,13 +41,13 @@ static uint64_t hash_of(const struct rcxlb_endpoint *endpoint, __u64 seed)
 	return rcxlb_siphash(key, words, 3, 2, 4);
 }
 
-/* Shares by weight, rounded down; what rounding left over goes to the first ones. */
+/* One slot for each, so that nobody is left out, and shares of the rest by weight, rounded down. */
 static void set_quotas(struct turn *turns, uint32_t count, uint64_t total)
 {
 	uint32_t left = RCXLB_TABLE_SIZE;
 
 	for (uint32_t i = 0; i < count; i++) {
-		turns[i].quota = (uint64_t)RCXLB_TABLE_SIZE * turns[i].weight / total;
+		turns[i].quota = 1 + (uint64_t)(RCXLB_TABLE_SIZE - count) * turns[i].weight / total;
 		left -= turns[i].quota;
 	}
 	for (uint32_t i = 0; i < left; i++)

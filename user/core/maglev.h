@@ -16,7 +16,7 @@ struct maglev_member {
 /*
  * Fills all RCXLB_TABLE_SIZE slots with ids. `members`, at most RCXLB_MAX_BACKENDS and at least 1, all different, is
  * put into the order of endpoints: the same members give the same table whatever their order was, on every host.
- * A member's slots are its share by weight, rounded up or down.
+ * Each member has one slot, and its share by weight of the rest, rounded up or down.
  */
 void maglev_build(struct maglev_member *members, uint32_t count, uint16_t slots[RCXLB_TABLE_SIZE]);
 

@@ -63,8 +63,8 @@ int model_service_select(struct model *model, const char *name, struct model_ser
 		only = model_service_find(model, name);
 		list_names(model, names, sizeof(names));
 		if (!only)
-			return fail(error, -ENOENT, "there is no service '%s'; there is: %s", name,
-				    names[0] ? names : "none (rcxlb services add NAME --listen ADDR:PORT)");
+			return failed(error, -ENOENT, "there is no service '%s'; there is: %s", name,
+				      names[0] ? names : "none (rcxlb services add NAME --listen ADDR:PORT)");
 		*ret = only;
 		return 0;
 	}
@@ -75,10 +75,11 @@ int model_service_select(struct model *model, const char *name, struct model_ser
 		count++;
 	}
 	if (!count)
-		return fail(error, -ENOENT, "there is no service; add one: rcxlb services add NAME --listen ADDR:PORT");
+		return failed(error, -ENOENT,
+			      "there is no service; add one: rcxlb services add NAME --listen ADDR:PORT");
 	if (count > 1) {
 		list_names(model, names, sizeof(names));
-		return fail(error, -EINVAL, "there are %d services, name one with -s: %s", count, names);
+		return failed(error, -EINVAL, "there are %d services, name one with -s: %s", count, names);
 	}
 	*ret = only;
 	return 0;
@@ -87,12 +88,12 @@ int model_service_select(struct model *model, const char *name, struct model_ser
 static int check_name(const char *name, struct error *error)
 {
 	if (!name[0] || strlen(name) >= RCXLB_NAME_LEN)
-		return fail(error, -EINVAL, "the service name '%s' must have 1 to %d characters", name,
-			    RCXLB_NAME_LEN - 1);
+		return failed(error, -EINVAL, "the service name '%s' must have 1 to %d characters", name,
+			      RCXLB_NAME_LEN - 1);
 	for (const char *c = name; *c; c++)
 		if (!isalnum((unsigned char)*c) && !strchr("-_.", *c))
-			return fail(error, -EINVAL,
-				    "the service name '%s' may have letters, digits, '-', '_' and '.' only", name);
+			return failed(error, -EINVAL,
+				      "the service name '%s' may have letters, digits, '-', '_' and '.' only", name);
 	return 0;
 }
 
@@ -113,12 +114,12 @@ int model_service_listen(struct model_service *service, const char *text, struct
 	if (err)
 		return err;
 	if (service->listens + count > RCXLB_MAX_LISTEN)
-		return fail(error, -E2BIG,
-			    "'%s' is one address too many: a service listens on at most %d (*:PORT is two)", text,
-			    RCXLB_MAX_LISTEN);
+		return failed(error, -E2BIG,
+			      "'%s' is one address too many: a service listens on at most %d (*:PORT is two)", text,
+			      RCXLB_MAX_LISTEN);
 	for (unsigned int i = 0; i < count; i++) {
 		if (listens_on(service, &found[i]))
-			return fail(error, -EEXIST, "the address '%s' is given twice", text);
+			return failed(error, -EEXIST, "the address '%s' is given twice", text);
 		service->listen[service->listens++] = found[i];
 	}
 	return 0;
@@ -138,8 +139,8 @@ int model_service_set(struct model *model, const struct model_service *wished, s
 	if (err)
 		return err;
 	if (!wished->listens)
-		return fail(error, -EINVAL, "the service '%s' needs an address to listen on: --listen ADDR:PORT",
-			    wished->name);
+		return failed(error, -EINVAL, "the service '%s' needs an address to listen on: --listen ADDR:PORT",
+			      wished->name);
 	for (int i = 0; i < RCXLB_MAX_SERVICES; i++) {
 		other = &model->service[i];
 		if (!other->name[0] && !service)
@@ -148,12 +149,12 @@ int model_service_set(struct model *model, const struct model_service *wished, s
 			continue;
 		for (int k = 0; k < wished->listens; k++)
 			if (listens_on(other, &wished->listen[k]))
-				return fail(error, -EEXIST, "%s is already the address of service '%s'",
-					    endpoint_format(&wished->listen[k], text), other->name);
+				return failed(error, -EEXIST, "%s is already the address of service '%s'",
+					      endpoint_format(&wished->listen[k], text), other->name);
 	}
 	if (!service)
-		return fail(error, -ENOSPC, "there are %d services already, no room for '%s'; delete one first",
-			    RCXLB_MAX_SERVICES, wished->name);
+		return failed(error, -ENOSPC, "there are %d services already, no room for '%s'; delete one first",
+			      RCXLB_MAX_SERVICES, wished->name);
 	memcpy(service->name, wished->name, sizeof(service->name));
 	service->hash = wished->hash;
 	service->balance = wished->balance;
@@ -205,8 +206,8 @@ int model_backend_select(struct model *model, const struct model_service *servic
 	char text[RCXLB_TEXT_LEN];
 
 	if (!found)
-		return fail(error, -ENOENT, "%s is not a backend of service '%s'; see: rcxlb backends",
-			    endpoint_format(endpoint, text), service->name);
+		return failed(error, -ENOENT, "%s is not a backend of service '%s'; see: rcxlb backends",
+			      endpoint_format(endpoint, text), service->name);
 	*ret = found;
 	return 0;
 }
@@ -238,8 +239,9 @@ int model_backend_add(struct model *model, struct model_service *service, const 
 	if (!backend) {
 		backend = free_backend(model, endpoint);
 		if (!backend)
-			return fail(error, -ENOSPC, "there are %d backends already, no room for %s; delete some first",
-				    RCXLB_MAX_BACKENDS, endpoint_format(endpoint, text));
+			return failed(error, -ENOSPC,
+				      "there are %d backends already, no room for %s; delete some first",
+				      RCXLB_MAX_BACKENDS, endpoint_format(endpoint, text));
 		*backend = (struct model_backend){ .used = true, .weight = 1, .endpoint = *endpoint };
 	}
 	set_member(service, backend - model->backend, true);
@@ -323,7 +325,7 @@ int model_hash_parse(const char *text, uint8_t *ret, struct error *error)
 			*ret = i;
 			return 0;
 		}
-	return fail(error, -EINVAL, "the hash '%s' is not known; it is tuple or client", text);
+	return failed(error, -EINVAL, "the hash '%s' is not known; it is tuple or client", text);
 }
 
 int model_balance_parse(const char *text, uint8_t *ret, struct error *error)
@@ -334,6 +336,6 @@ int model_balance_parse(const char *text, uint8_t *ret, struct error *error)
 			return 0;
 		}
 	if (!strcmp(text, "bounded") || !strcmp(text, "least"))
-		return fail(error, -EOPNOTSUPP, "the balance rule '%s' is not built yet; use consistent", text);
-	return fail(error, -EINVAL, "the balance rule '%s' is not known; it is consistent", text);
+		return failed(error, -EOPNOTSUPP, "the balance rule '%s' is not built yet; use consistent", text);
+	return failed(error, -EINVAL, "the balance rule '%s' is not known; it is consistent", text);
 }

@@ -39,7 +39,7 @@ int handle_is_loaded(const struct place *place, struct error *error)
 		return 1;
 	if (errno == ENOENT || errno == ENOTDIR)
 		return 0;
-	return fail(error, -errno, "cannot look into %s: %s; rcxlb needs root", place->pins, strerror(errno));
+	return failed(error, -errno, "cannot look into %s: %s; rcxlb needs root", place->pins, strerror(errno));
 }
 
 static int open_map(struct dataplane *dataplane, int which, struct error *error)
@@ -48,8 +48,8 @@ static int open_map(struct dataplane *dataplane, int which, struct error *error)
 	int map = bpf_obj_get(place_pin(&dataplane->place, map_names[which], path));
 
 	if (map < 0)
-		return fail(error, map, "cannot open %s: %s%s", path, strerror(-map),
-			    map == -EPERM ? "; rcxlb needs root (CAP_BPF)" : "");
+		return failed(error, map, "cannot open %s: %s%s", path, strerror(-map),
+			      map == -EPERM ? "; rcxlb needs root (CAP_BPF)" : "");
 	dataplane->map[which] = map;
 	return 0;
 }
@@ -63,11 +63,11 @@ int handle_open_maps(struct dataplane *dataplane, struct error *error)
 	if (err)
 		return err;
 	if (bpf_obj_get_info_by_fd(dataplane->map[MAP_meta], &info, &size) || info.value_size < sizeof(__u32))
-		return fail(error, -EINVAL, "%s holds no rcxlb state: remove the folder", dataplane->place.pins);
+		return failed(error, -EINVAL, "%s holds no rcxlb state: remove the folder", dataplane->place.pins);
 	if (info.value_size != sizeof(dataplane->meta) ||
 	    bpf_map_lookup_elem(dataplane->map[MAP_meta], &zero, &dataplane->meta) ||
 	    dataplane->meta.layout != RCXLB_LAYOUT)
-		return fail(
+		return failed(
 		    error, -EPROTO,
 		    "the state in %s has another layout than %d, this program's: use the rcxlb that loaded it, or "
 		    "unload with that and load anew",
@@ -88,7 +88,7 @@ int handle_is_ours(const char *path, struct error *error)
 	if (!dir && errno == ENOENT)
 		return 0;
 	if (!dir)
-		return fail(error, -errno, "cannot look into %s: %s; rcxlb needs root", path, strerror(errno));
+		return failed(error, -errno, "cannot look into %s: %s; rcxlb needs root", path, strerror(errno));
 	while ((entry = readdir(dir))) {
 		if (entry->d_name[0] == '.')
 			continue;
@@ -98,9 +98,9 @@ int handle_is_ours(const char *path, struct error *error)
 	closedir(dir);
 	if (meta)
 		return 1;
-	return fail(error, -EEXIST,
-		    "%s %s, and rcxlb did not make it: remove it, or set RCXLB_PIN_DIR to another folder", path,
-		    empty ? "is an empty folder" : "holds somebody else's pins");
+	return failed(error, -EEXIST,
+		      "%s %s, and rcxlb did not make it: remove it, or set RCXLB_PIN_DIR to another folder", path,
+		      empty ? "is an empty folder" : "holds somebody else's pins");
 }
 
 long handle_iterate(struct dataplane *dataplane, const char *link, void *to, size_t size, struct error *error)
@@ -112,11 +112,11 @@ long handle_iterate(struct dataplane *dataplane, const char *link, void *to, siz
 
 	link_fd = bpf_obj_get(place_pin(&dataplane->place, link, path));
 	if (link_fd < 0)
-		return fail(error, link_fd, "cannot open %s: %s", path, strerror(-link_fd));
+		return failed(error, link_fd, "cannot open %s: %s", path, strerror(-link_fd));
 	fd = bpf_iter_create(link_fd);
 	close(link_fd);
 	if (fd < 0)
-		return fail(error, fd, "cannot run %s: %s", path, strerror(-fd));
+		return failed(error, fd, "cannot run %s: %s", path, strerror(-fd));
 	for (;;) {
 		bool room = got < size;
 		ssize_t n = room ? read(fd, (char *)to + got, size - got) : read(fd, spill, sizeof(spill));
@@ -124,7 +124,7 @@ long handle_iterate(struct dataplane *dataplane, const char *link, void *to, siz
 		if (n < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (n < 0)
-			err = fail(error, -errno, "%s stopped: %s", path, strerror(errno));
+			err = failed(error, -errno, "%s stopped: %s", path, strerror(errno));
 		if (n <= 0)
 			break;
 		if (room)

@@ -48,9 +48,10 @@ static int netns_cookie(uint64_t *ret, struct error *error)
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), err = 0;
 
 	if (fd < 0)
-		return fail(error, -errno, "cannot make a socket: %s", strerror(errno));
+		return failed(error, -errno, "cannot make a socket: %s", strerror(errno));
 	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, ret, &size))
-		err = fail(error, -errno, "this kernel does not name its network namespaces (SO_NETNS_COOKIE): " NEEDS);
+		err =
+		    failed(error, -errno, "this kernel does not name its network namespaces (SO_NETNS_COOKIE): " NEEDS);
 	close(fd);
 	return err;
 }
@@ -63,13 +64,13 @@ static int open_cgroup(struct error *error)
 	int fd = -1;
 
 	if (!mounts)
-		return fail(error, -errno, "cannot read /proc/self/mounts: %s", strerror(errno));
+		return failed(error, -errno, "cannot read /proc/self/mounts: %s", strerror(errno));
 	while (fd < 0 && (entry = getmntent(mounts)))
 		if (!strcmp(entry->mnt_type, "cgroup2"))
 			fd = open(entry->mnt_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	endmntent(mounts);
 	if (fd < 0)
-		return fail(
+		return failed(
 		    error, -ENOENT,
 		    "no cgroup v2 is mounted, and without it no listening socket is seen; mount it: mount -t cgroup2 "
 		    "none /sys/fs/cgroup");
@@ -88,7 +89,7 @@ static int load_programs(struct dataplane *dataplane, struct rcxlb_bpf **ret, st
 	int err = 0;
 
 	if (!skel)
-		return fail(error, -errno, "cannot open the BPF programs: %s", strerror(errno));
+		return failed(error, -errno, "cannot open the BPF programs: %s", strerror(errno));
 	skel->rodata->netns_cookie = dataplane->meta.netns_cookie;
 	bpf_program__set_autoload(skel->progs.guard, false); /* libxdp loads it */
 	for (int i = 0; i < MAPS && !err; i++)
@@ -104,13 +105,13 @@ static int load_programs(struct dataplane *dataplane, struct rcxlb_bpf **ret, st
 	if (err) {
 		rcxlb_bpf__destroy(skel);
 		if (err == -EPERM || err == -EACCES)
-			return fail(error, err,
-				    "the kernel does not permit BPF programs here (%s): " NEEDS
-				    "; --verbose shows what the kernel said",
-				    strerror(-err));
-		return fail(error, err,
-			    "the kernel did not take the BPF programs (%s): " NEEDS "; --verbose shows what it said",
-			    strerror(-err));
+			return failed(error, err,
+				      "the kernel does not permit BPF programs here (%s): " NEEDS
+				      "; --verbose shows what the kernel said",
+				      strerror(-err));
+		return failed(error, err,
+			      "the kernel did not take the BPF programs (%s): " NEEDS "; --verbose shows what it said",
+			      strerror(-err));
 	}
 	*ret = skel;
 	return 0;
@@ -125,7 +126,7 @@ static int pin_maps(struct dataplane *dataplane, struct error *error)
 	err = bpf_map_update_elem(dataplane->map[MAP_meta], &zero, &dataplane->meta, BPF_ANY);
 	for (int i = 0; i < MAPS && !err; i++)
 		err = bpf_obj_pin(dataplane->map[i], place_pin(&dataplane->place, map_names[i], path));
-	return err ? fail(error, err, "cannot pin the maps in %s: %s", dataplane->place.pins, strerror(-err)) : 0;
+	return err ? failed(error, err, "cannot pin the maps in %s: %s", dataplane->place.pins, strerror(-err)) : 0;
 }
 
 /* Pins a link that was just made, or says why it could not be made. Takes it. */
@@ -136,7 +137,7 @@ static int pin_link(struct dataplane *dataplane, struct bpf_link *link, const ch
 
 	if (link)
 		bpf_link__destroy(link); /* closes the descriptor; the pin keeps it attached */
-	return err ? fail(error, err, "cannot attach the program `%s`: %s", name, strerror(-err)) : 0;
+	return err ? failed(error, err, "cannot attach the program `%s`: %s", name, strerror(-err)) : 0;
 }
 
 static int attach_registrar(struct dataplane *dataplane, struct rcxlb_bpf *skel, struct error *error)
@@ -159,7 +160,7 @@ static int attach_steer(struct dataplane *dataplane, struct rcxlb_bpf *skel, str
 	int netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), err;
 
 	if (netns < 0)
-		return fail(error, -errno, "cannot open /proc/self/ns/net: %s", strerror(errno));
+		return failed(error, -errno, "cannot open /proc/self/ns/net: %s", strerror(errno));
 	err = pin_link(dataplane, bpf_program__attach_netns(skel->progs.steer, netns), LINK_STEER, error);
 	close(netns);
 	return err;
@@ -182,7 +183,7 @@ static int tear_down(const struct place *place, struct error *error)
 	int err = 0;
 
 	if (unlink(place_pin(place, LINK_STEER, path)) && errno != ENOENT)
-		return fail(error, -errno, "cannot remove %s: %s; rcxlb needs root", path, strerror(errno));
+		return failed(error, -errno, "cannot remove %s: %s; rcxlb needs root", path, strerror(errno));
 	dataplane.map[MAP_interfaces] = bpf_obj_get(place_pin(place, map_names[MAP_interfaces], path));
 	dataplane.map[MAP_guard_stats] = bpf_obj_get(place_pin(place, map_names[MAP_guard_stats], path));
 	if (dataplane.map[MAP_interfaces] >= 0 && dataplane.map[MAP_guard_stats] >= 0)
@@ -191,7 +192,7 @@ static int tear_down(const struct place *place, struct error *error)
 	if (err)
 		return err;
 	err = place_remove(place->pins);
-	return err ? fail(error, err, "cannot remove %s: %s", place->pins, strerror(-err)) : 0;
+	return err ? failed(error, err, "cannot remove %s: %s", place->pins, strerror(-err)) : 0;
 }
 
 /* Removes what a load that was killed left behind. */
@@ -218,7 +219,7 @@ static int make_meta(struct dataplane *dataplane, const char *version, struct er
 	*meta = (struct rcxlb_meta){ .layout = RCXLB_LAYOUT, .build = build_of(version) };
 	strncpy(meta->version, version, sizeof(meta->version) - 1);
 	if (getrandom(meta->hash_key, sizeof(meta->hash_key), 0) != sizeof(meta->hash_key))
-		return fail(error, -errno, "cannot draw a random key: %s", strerror(errno));
+		return failed(error, -errno, "cannot draw a random key: %s", strerror(errno));
 	return netns_cookie((uint64_t *)&meta->netns_cookie, error);
 }
 
@@ -243,7 +244,7 @@ static int build(struct dataplane *dataplane, const struct load_options *options
 	if (!err)
 		err = load_programs(dataplane, ret, error);
 	if (!err && mkdir(dataplane->place.pins, 0700))
-		err = fail(error, -errno, "cannot make the folder %s: %s", dataplane->place.pins, strerror(errno));
+		err = failed(error, -errno, "cannot make the folder %s: %s", dataplane->place.pins, strerror(errno));
 	if (!err)
 		err = pin_maps(dataplane, error);
 	if (!err)
@@ -268,7 +269,7 @@ static int first_load(const struct place *place, const struct load_options *opti
 
 	err = build(&dataplane, options, &skel, error);
 	if (!err && rename(building.pins, place->pins))
-		err = fail(error, -errno, "cannot rename %s to %s: %s", building.pins, place->pins, strerror(errno));
+		err = failed(error, -errno, "cannot rename %s to %s: %s", building.pins, place->pins, strerror(errno));
 	if (!err) {
 		dataplane.place = *place;
 		err = attach_steer(&dataplane, skel, error);
@@ -289,7 +290,7 @@ static int replace_program(struct dataplane *dataplane, struct bpf_program *prog
 	err = fd < 0 ? fd : bpf_link_update(fd, bpf_program__fd(program), NULL);
 	if (fd >= 0)
 		close(fd);
-	return err ? fail(error, err, "cannot replace the program of %s: %s", path, strerror(-err)) : 0;
+	return err ? failed(error, err, "cannot replace the program of %s: %s", path, strerror(-err)) : 0;
 }
 
 /* The guard again on all interfaces that have it, as it was. */
@@ -338,7 +339,7 @@ static int replace(struct dataplane *dataplane, const char *version, struct erro
 	memset(dataplane->meta.version, 0, sizeof(dataplane->meta.version));
 	strncpy(dataplane->meta.version, version, sizeof(dataplane->meta.version) - 1);
 	err = bpf_map_update_elem(dataplane->map[MAP_meta], &zero, &dataplane->meta, BPF_ANY);
-	return err ? fail(error, err, "cannot note the new version: %s", strerror(-err)) : 0;
+	return err ? failed(error, err, "cannot note the new version: %s", strerror(-err)) : 0;
 }
 
 static int set_service(struct dataplane *dataplane, const struct model_service *wished, struct error *error)
@@ -366,7 +367,7 @@ static int load_again(struct dataplane *dataplane, const struct load_options *op
 	if (err)
 		return err;
 	if (cookie != dataplane->meta.netns_cookie)
-		return fail(
+		return failed(
 		    error, -EEXIST,
 		    "%s is loaded for another network namespace: set RCXLB_PIN_DIR and RCXLB_RUN_DIR to other folders "
 		    "for this one",
@@ -428,7 +429,7 @@ static int unload_guards(struct dataplane *dataplane, const char *const *names, 
 		if (index < 0)
 			return index;
 		if (bpf_map_lookup_elem(dataplane->map[MAP_interfaces], &index, &entry))
-			return fail(error, -ENOENT, "the guard is not on '%s'; see: rcxlb status", names[i]);
+			return failed(error, -ENOENT, "the guard is not on '%s'; see: rcxlb status", names[i]);
 	}
 	for (uint32_t i = 0; i < count && !err; i++) {
 		index = interface_index(names[i], error);
@@ -460,7 +461,7 @@ int dataplane_unload(const char *const *interfaces, uint32_t count, struct error
 	if (!err && !(loaded && count))
 		err = clear_leftovers(&place, false, error);
 	if (!err && !loaded)
-		err = fail(error, -ENOENT, "rcxlb is not loaded; there is nothing to unload");
+		err = failed(error, -ENOENT, "rcxlb is not loaded; there is nothing to unload");
 	if (!loaded || (!err && !count)) {
 		pending_remove(&place);
 		place_forget(&place);

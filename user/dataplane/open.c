@@ -19,7 +19,7 @@ static int open_locked(enum dataplane_purpose purpose, struct dataplane *datapla
 	err = handle_is_loaded(&dataplane->place, error);
 	if (err == 0) {
 		place_forget(&dataplane->place);
-		return fail(error, -ENOENT, "rcxlb is not loaded; load it: rcxlb load INTERFACE");
+		return failed(error, -ENOENT, "rcxlb is not loaded; load it: rcxlb load INTERFACE");
 	}
 	if (err < 0)
 		return err;
@@ -39,10 +39,10 @@ int dataplane_open(enum dataplane_purpose purpose, struct dataplane **ret, struc
 	if (err < 0)
 		return err;
 	if (!err)
-		return fail(error, -ENOENT, "rcxlb is not loaded; load it: rcxlb load INTERFACE");
+		return failed(error, -ENOENT, "rcxlb is not loaded; load it: rcxlb load INTERFACE");
 	dataplane = malloc(sizeof(*dataplane));
 	if (!dataplane)
-		return fail(error, -ENOMEM, "out of memory");
+		return failed(error, -ENOMEM, "out of memory");
 	*dataplane = handle_none(&place);
 	err = open_locked(purpose, dataplane, error);
 	if (!err && pending_exists(&place)) {

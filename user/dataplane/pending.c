@@ -53,7 +53,7 @@ int pending_write(const struct place *place, const struct model *model, struct e
 	path_of(place, "pending", whole);
 	fd = open(half, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
-		return fail(error, -errno, "cannot write %s: %s; nothing was changed", half, strerror(errno));
+		return failed(error, -errno, "cannot write %s: %s; nothing was changed", half, strerror(errno));
 	if (!write_all(fd, &header, sizeof(header)) || !write_all(fd, model, sizeof(*model)))
 		err = errno ? -errno : -EIO;
 	close(fd);
@@ -61,7 +61,7 @@ int pending_write(const struct place *place, const struct model *model, struct e
 		err = -errno;
 	if (err) {
 		unlink(half);
-		return fail(error, err, "cannot write %s: %s; nothing was changed", whole, strerror(-err));
+		return failed(error, err, "cannot write %s: %s; nothing was changed", whole, strerror(-err));
 	}
 	return 0;
 }
@@ -89,12 +89,12 @@ int pending_read(const struct place *place, struct model *ret, struct error *err
 
 	fd = open(path_of(place, "pending", path), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
-		return fail(error, -errno, "cannot read %s: %s", path, strerror(errno));
+		return failed(error, -errno, "cannot read %s: %s", path, strerror(errno));
 	whole = read_all(fd, &found, sizeof(found)) && !memcmp(&found, &header, sizeof(found)) &&
 		read_all(fd, ret, sizeof(*ret));
 	close(fd);
 	if (!whole)
-		return fail(
+		return failed(
 		    error, -EPROTO,
 		    "%s holds a change that another version of rcxlb did not complete: remove the file, then look at "
 		    "rcxlb status",

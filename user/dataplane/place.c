@@ -28,9 +28,9 @@ static int from_environment(const char *name, const char *otherwise, char *to, s
 	if (!value || !*value)
 		value = otherwise;
 	if (value[0] != '/')
-		return fail(error, -EINVAL, "%s is '%s': give an absolute path", name, value);
+		return failed(error, -EINVAL, "%s is '%s': give an absolute path", name, value);
 	if (strlen(value) >= PATH_MAX - SPARE)
-		return fail(error, -ENAMETOOLONG, "%s is too long", name);
+		return failed(error, -ENAMETOOLONG, "%s is too long", name);
 	strcpy(to, value);
 	for (size_t length = strlen(to); length > 1 && to[length - 1] == '/'; length--)
 		to[length - 1] = 0;
@@ -50,8 +50,8 @@ int place_find(struct place *ret, struct error *error)
 	strcpy(copy, ret->pins);
 	strcpy(ret->parent, dirname(copy));
 	if (strchr(strrchr(ret->pins, '/'), '.'))
-		return fail(error, -EINVAL, "RCXLB_PIN_DIR is '%s': a bpffs takes no names with dots, choose another",
-			    ret->pins);
+		return failed(error, -EINVAL, "RCXLB_PIN_DIR is '%s': a bpffs takes no names with dots, choose another",
+			      ret->pins);
 	return 0;
 }
 
@@ -98,10 +98,10 @@ static int check_lasting(const struct place *place, struct error *error)
 
 	if (stat(place->parent, &ours) || is_mounted("/proc/1/mountinfo", ours.st_dev) != 0)
 		return 0;
-	return fail(error, -ENOTSUP,
-		    "the bpffs at %s is private to this command and would end with it (ip netns exec does that); "
-		    "use: nsenter --net=/run/netns/NAME rcxlb load ...",
-		    place->parent);
+	return failed(error, -ENOTSUP,
+		      "the bpffs at %s is private to this command and would end with it (ip netns exec does that); "
+		      "use: nsenter --net=/run/netns/NAME rcxlb load ...",
+		      place->parent);
 }
 
 static bool mount_would_vanish(void)
@@ -114,16 +114,16 @@ static bool mount_would_vanish(void)
 static int mount_bpffs(const struct place *place, struct error *error)
 {
 	if (strcmp(place->parent, BPFFS))
-		return fail(error, -ENOTDIR, "%s is not in a bpffs: set RCXLB_PIN_DIR to a folder in one, as " PINS,
-			    place->pins);
+		return failed(error, -ENOTDIR, "%s is not in a bpffs: set RCXLB_PIN_DIR to a folder in one, as " PINS,
+			      place->pins);
 	if (mount_would_vanish())
-		return fail(
+		return failed(
 		    error, -ENOTSUP,
 		    "no bpffs is mounted here, and one that this command mounts would end with it (ip netns exec "
 		    "does that); use: nsenter --net=/run/netns/NAME rcxlb load ...");
 	if (mount("bpf", BPFFS, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700"))
-		return fail(error, -errno, "cannot mount a bpffs at " BPFFS ": %s; rcxlb needs root (CAP_SYS_ADMIN)",
-			    strerror(errno));
+		return failed(error, -errno, "cannot mount a bpffs at " BPFFS ": %s; rcxlb needs root (CAP_SYS_ADMIN)",
+			      strerror(errno));
 	return 0;
 }
 
@@ -143,13 +143,13 @@ static int open_lock(const struct place *place, const char *path, struct error *
 	int lock;
 
 	if (mkdir(place->run, 0700) && errno != EEXIST)
-		return fail(error, -errno,
-			    "cannot make the folder %s: %s; rcxlb needs root, or RCXLB_RUN_DIR elsewhere", place->run,
-			    strerror(errno));
+		return failed(error, -errno,
+			      "cannot make the folder %s: %s; rcxlb needs root, or RCXLB_RUN_DIR elsewhere", place->run,
+			      strerror(errno));
 	lock = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_CREAT, 0600);
 	if (lock < 0)
-		return fail(error, -errno, "cannot open %s: %s; rcxlb needs root, or RCXLB_RUN_DIR elsewhere", path,
-			    strerror(errno));
+		return failed(error, -errno, "cannot open %s: %s; rcxlb needs root, or RCXLB_RUN_DIR elsewhere", path,
+			      strerror(errno));
 	return lock;
 }
 
@@ -180,7 +180,7 @@ int place_lock(const struct place *place, bool exclusive, struct error *error)
 			return lock;
 		close(lock);
 		if (err)
-			return fail(error, err, "cannot lock %s: %s", path, strerror(-err));
+			return failed(error, err, "cannot lock %s: %s", path, strerror(-err));
 	}
 }
 

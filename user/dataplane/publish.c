@@ -29,7 +29,7 @@ static int write_backend(struct dataplane *dataplane, uint32_t id, const struct 
 
 	err = bpf_map_lookup_elem(map, &id, &present);
 	if (err)
-		return fail(error, err, REFUSED("backends", err));
+		return failed(error, err, REFUSED("backends", err));
 	value = present;
 	if (!endpoint_equal(&present.endpoint, &wished->endpoint)) {
 		value.endpoint = wished->endpoint;
@@ -43,7 +43,7 @@ static int write_backend(struct dataplane *dataplane, uint32_t id, const struct 
 	if (!memcmp(&value, &present, sizeof(value)))
 		return 0;
 	err = bpf_map_update_elem(map, &id, &value, BPF_ANY);
-	return err ? fail(error, err, REFUSED("backends", err)) : 0;
+	return err ? failed(error, err, REFUSED("backends", err)) : 0;
 }
 
 /* With `used` those of the model, else those that are not in it. */
@@ -107,7 +107,7 @@ static int write_addresses(struct dataplane *dataplane, const struct addresses *
 	for (uint32_t i = 0; i < wished->count && !err; i++)
 		if (bpf_map_lookup_elem(map, &wished->entry[i].endpoint, &present) || present != wished->entry[i].id)
 			err = bpf_map_update_elem(map, &wished->entry[i].endpoint, &wished->entry[i].id, BPF_ANY);
-	return err ? fail(error, err, REFUSED("addresses", err)) : 0;
+	return err ? failed(error, err, REFUSED("addresses", err)) : 0;
 }
 
 /* Removes the keys of a hash map that `keep` does not say yes to. */
@@ -165,7 +165,7 @@ static int write_services(struct dataplane *dataplane, const struct model *model
 			    memcmp(&present, &value, sizeof(value)))
 				err = bpf_map_update_elem(map, &service->listen[k], &value, BPF_ANY);
 	}
-	return err ? fail(error, err, REFUSED("services", err)) : 0;
+	return err ? failed(error, err, REFUSED("services", err)) : 0;
 }
 
 /* The type of tables, so that bpftool shows their fields; without it they work as well. */
@@ -208,24 +208,35 @@ static void fill_table(const struct model *model, const struct model_service *se
 		maglev_build(members, table->members, table->slot);
 }
 
+static int put_table(struct dataplane *dataplane, uint32_t service, const struct rcxlb_table *table,
+		     const struct bpf_map_create_opts *opts)
+{
+	int map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "table", sizeof(__u32), sizeof(*table), 1, opts), err;
+	__u32 zero = 0;
+
+	if (map < 0)
+		return map;
+	err = bpf_map_update_elem(map, &zero, table, BPF_ANY);
+	if (!err)
+		err = bpf_map_update_elem(dataplane->map[MAP_tables], &service, &map, BPF_ANY);
+	close(map);
+	return err;
+}
+
 static int write_table(struct dataplane *dataplane, const struct model *model, uint32_t service,
 		       struct rcxlb_table *table, struct error *error)
 {
-	LIBBPF_OPTS(bpf_map_create_opts, opts);
-	__u32 zero = 0;
-	int btf, map, err;
+	LIBBPF_OPTS(bpf_map_create_opts, described);
+	int btf, err;
 
 	fill_table(model, &model->service[service], table);
-	describe_table(dataplane, &opts, &btf);
-	map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "table", sizeof(zero), sizeof(*table), 1, &opts);
-	err = map < 0 ? map : bpf_map_update_elem(map, &zero, table, BPF_ANY);
-	if (!err)
-		err = bpf_map_update_elem(dataplane->map[MAP_tables], &service, &map, BPF_ANY);
-	if (map >= 0)
-		close(map);
+	describe_table(dataplane, &described, &btf);
+	err = put_table(dataplane, service, table, &described);
+	if (err == -EINVAL) /* before 6.2 a map with a type is another kind than the one without that stands for it */
+		err = put_table(dataplane, service, table, NULL);
 	if (btf >= 0)
 		close(btf);
-	return err ? fail(error, err, REFUSED("tables", err)) : 0;
+	return err ? failed(error, err, REFUSED("tables", err)) : 0;
 }
 
 static bool same_table(const struct model *a, const struct model *b, uint32_t service)
@@ -249,7 +260,7 @@ static int write_tables(struct dataplane *dataplane, const struct model *present
 	int err = 0;
 
 	if (!table)
-		return fail(error, -ENOMEM, "out of memory");
+		return failed(error, -ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < RCXLB_MAX_SERVICES && !err; i++)
 		if (wished->service[i].name[0] && !(present && same_table(present, wished, i)))
 			err = write_table(dataplane, wished, i, table, error);
@@ -264,10 +275,10 @@ static int clear_exits(struct dataplane *dataplane, uint32_t service, struct err
 	struct rcxlb_exits *none = cpus > 0 ? calloc(cpus, sizeof(*none)) : NULL;
 
 	if (!none)
-		return fail(error, -ENOMEM, "out of memory");
+		return failed(error, -ENOMEM, "out of memory");
 	err = bpf_map_update_elem(dataplane->map[MAP_exits], &service, none, BPF_ANY);
 	free(none);
-	return err ? fail(error, err, REFUSED("exits", err)) : 0;
+	return err ? failed(error, err, REFUSED("exits", err)) : 0;
 }
 
 static int clear_services(struct dataplane *dataplane, const struct model *model, struct error *error)
@@ -275,13 +286,13 @@ static int clear_services(struct dataplane *dataplane, const struct model *model
 	int err = prune(dataplane->map[MAP_services], is_listen, model);
 
 	if (err)
-		return fail(error, err, REFUSED("services", err));
+		return failed(error, err, REFUSED("services", err));
 	for (uint32_t i = 0; i < RCXLB_MAX_SERVICES && !err; i++) {
 		if (model->service[i].name[0])
 			continue;
 		err = bpf_map_delete_elem(dataplane->map[MAP_tables], &i);
 		if (err && err != -ENOENT)
-			return fail(error, err, REFUSED("tables", err));
+			return failed(error, err, REFUSED("tables", err));
 		err = clear_exits(dataplane, i, error);
 	}
 	return err;
@@ -294,7 +305,7 @@ static int apply(struct dataplane *dataplane, const struct model *present, const
 	int err;
 
 	if (!addresses)
-		return fail(error, -ENOMEM, "out of memory");
+		return failed(error, -ENOMEM, "out of memory");
 	list_addresses(wished, addresses);
 	err = write_backends(dataplane, wished, true, error);
 	if (!err)

@@ -29,7 +29,7 @@ static int read_services(struct dataplane *dataplane, struct model *model, struc
 		if (bpf_map_lookup_elem(map, &key, &value))
 			continue;
 		if (value.id >= RCXLB_MAX_SERVICES || model->service[value.id].listens >= RCXLB_MAX_LISTEN)
-			return fail(error, -EPROTO, "the map `services` is damaged: unload and load again");
+			return failed(error, -EPROTO, "the map `services` is damaged: unload and load again");
 		service = &model->service[value.id];
 		memcpy(service->name, value.name, sizeof(service->name));
 		service->name[sizeof(service->name) - 1] = 0;
@@ -53,11 +53,11 @@ static int read_members(struct dataplane *dataplane, uint32_t id, struct rcxlb_t
 		return 0;
 	map = err ? err : bpf_map_get_fd_by_id(inner);
 	if (map < 0)
-		return fail(error, map, "cannot open the table of service '%s': %s", service->name, strerror(-map));
+		return failed(error, map, "cannot open the table of service '%s': %s", service->name, strerror(-map));
 	err = bpf_map_lookup_elem(map, &zero, table);
 	close(map);
 	if (err || table->members > RCXLB_MAX_BACKENDS)
-		return fail(error, err ? err : -EPROTO, "cannot read the table of service '%s'", service->name);
+		return failed(error, err ? err : -EPROTO, "cannot read the table of service '%s'", service->name);
 	for (uint32_t i = 0; i < table->members; i++)
 		service->member[table->member[i] % RCXLB_MAX_BACKENDS / 64] |= 1ull << (table->member[i] % 64);
 	return 0;
@@ -69,7 +69,7 @@ static int read_tables(struct dataplane *dataplane, struct model *model, struct 
 	int err = 0;
 
 	if (!table)
-		return fail(error, -ENOMEM, "out of memory");
+		return failed(error, -ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < RCXLB_MAX_SERVICES && !err; i++)
 		if (model->service[i].name[0])
 			err = read_members(dataplane, i, table, &model->service[i], error);
@@ -85,7 +85,7 @@ static int read_backends(struct dataplane *dataplane, struct model *model, struc
 		int err = bpf_map_lookup_elem(dataplane->map[MAP_backends], &id, &value);
 
 		if (err)
-			return fail(error, err, "cannot read the map `backends`: %s", strerror(-err));
+			return failed(error, err, "cannot read the map `backends`: %s", strerror(-err));
 		model->backend[id] = (struct model_backend){
 			.used = value.flags & RCXLB_BACKEND_USED,
 			.draining = value.flags & RCXLB_BACKEND_DRAINING,
@@ -141,7 +141,7 @@ static int read_backend_facts(struct dataplane *dataplane, struct facts *facts, 
 		if (!err)
 			err = bpf_map_lookup_elem(dataplane->map[MAP_health], &id, &health);
 		if (err)
-			return fail(error, err, "cannot read the facts about %s: %s", backend.text, strerror(-err));
+			return failed(error, err, "cannot read the facts about %s: %s", backend.text, strerror(-err));
 		if (to->load.generation != backend.generation) /* of the id's former owner */
 			to->load = (struct rcxlb_load){ .generation = backend.generation };
 		to->down = is_down(&health);
@@ -156,7 +156,7 @@ static int read_listeners(struct dataplane *dataplane, struct facts *facts, stru
 	long got;
 
 	if (!records)
-		return fail(error, -ENOMEM, "out of memory");
+		return failed(error, -ENOMEM, "out of memory");
 	got = handle_iterate(dataplane, LINK_SURVEY, records, size, error);
 	for (long i = 0; i < got / (long)sizeof(*records); i++) {
 		const struct rcxlb_listener *record = &records[i];
@@ -180,12 +180,12 @@ static int read_sum(int map, uint32_t key, uint64_t *to, uint32_t numbers, struc
 
 	each = cpus > 0 ? calloc(cpus, numbers * sizeof(*each)) : NULL;
 	if (!each)
-		return fail(error, -ENOMEM, "out of memory");
+		return failed(error, -ENOMEM, "out of memory");
 	err = bpf_map_lookup_elem(map, &key, each);
 	for (uint32_t i = 0; i < cpus * numbers && !err; i++)
 		to[i % numbers] += each[i];
 	free(each);
-	return err ? fail(error, err, "cannot read the counters: %s", strerror(-err)) : 0;
+	return err ? failed(error, err, "cannot read the counters: %s", strerror(-err)) : 0;
 }
 
 static int read_counters(struct dataplane *dataplane, struct facts *facts, struct error *error)
