@@ -8,8 +8,9 @@
 #include "dataplane/dataplane.h"
 
 static const struct command *const commands[] = {
-	&command_load, &command_unload, &command_status,  &command_services,   &command_backends,
-	&command_why,  &command_config, &command_version, &command_completion, NULL,
+	&command_load, &command_unload, &command_status, &command_services, &command_backends,
+	&command_why,  &command_config, &command_doctor, &command_version,  &command_completion,
+	NULL,
 };
 
 static void print_usage(FILE *to)

@@ -64,17 +64,29 @@ static size_t width_of(const struct table *table, size_t column)
 	return widest;
 }
 
+static void print_row(const struct table *table, size_t first)
+{
+	size_t blanks = 0; /* held back until something follows */
+
+	for (size_t column = 0; column < table->count; column++) {
+		const char *cell = table->cell[first + column];
+		size_t rest = width_of(table, column) - strlen(cell);
+		bool right = table->columns[column] == 'r';
+
+		blanks += right ? rest : 0;
+		if (*cell) {
+			printf("%*s%s", (int)blanks, "", cell);
+			blanks = 0;
+		}
+		blanks += (right ? 0 : rest) + 2;
+	}
+	putchar('\n');
+}
+
 void table_print(struct table *table)
 {
-	for (size_t i = 0; i < table->cells; i++) {
-		size_t column = i % table->count;
-		int width = width_of(table, column);
-		bool last = column + 1 == table->count;
-
-		if (last && table->columns[column] == 'l')
-			width = 0; /* no blanks at the end of a line */
-		printf("%*s%s", table->columns[column] == 'l' ? -width : width, table->cell[i], last ? "\n" : "  ");
-	}
+	for (size_t first = 0; first < table->cells; first += table->count)
+		print_row(table, first);
 }
 
 void table_free(struct table *table)

@@ -9,8 +9,8 @@
 int print_json(json_t *json);
 
 /*
- * Prints rows as columns that are as wide as they need be: `columns` is a format of l (left) and r (right) for each, the
- * first row is the heading. Cells are copied.
+ * Rows whose columns are as wide as they need be: `columns` has l (left) or r (right) for each; the first row is the
+ * heading. Cells are copied.
  */
 struct table;
 struct table *table_new(const char *columns);

@@ -88,6 +88,20 @@ int dataplane_load(const struct load_options *options, struct load_result *ret, 
 /* Takes the guard off these interfaces; with none: takes everything away. Connections stay. -ENOENT: not loaded. */
 int dataplane_unload(const char *const *interfaces, uint32_t count, struct error *error);
 
+/* Something that the dataplane asks of the kernel. Texts are constant. */
+struct feature {
+	const char *name;
+	const char *purpose;
+	const char *loss; /* what there is not without it */
+	bool needed;      /* to steer at all */
+	int err;          /* 0: the kernel has it; else why not */
+};
+
+#define FEATURES 14
+
+/* Tries each; changes nothing. Takes about as long as a load. */
+void dataplane_probe(struct feature ret[FEATURES]);
+
 /* Shows what libbpf and libxdp say while they work, on standard error. */
 void dataplane_verbose(bool on);
 

@@ -82,6 +82,22 @@ static struct bpf_map *object_map(struct rcxlb_bpf *skel, int which)
 	return bpf_object__find_map_by_name(skel->obj, map_names[which]);
 }
 
+/* The kernel did not take the programs: which of the things that they need does it not have? */
+static int say_what_is_missing(int err, struct error *error)
+{
+	struct feature features[FEATURES];
+
+	dataplane_probe(features);
+	for (int i = 0; i < FEATURES; i++)
+		if (features[i].needed && features[i].err && strcmp(features[i].name, "programs"))
+			return failed(error, err,
+				      "the kernel does not have, or not permit, %s (%s): it is needed for %s; " NEEDS,
+				      features[i].name, strerror(-features[i].err), features[i].purpose);
+	return failed(error, err,
+		      "the kernel did not take the BPF programs (%s): " NEEDS "; --verbose shows what it said",
+		      strerror(-err));
+}
+
 /* Loads the programs, on the maps that the handle has; makes those that it has not. */
 static int load_programs(struct dataplane *dataplane, struct rcxlb_bpf **ret, struct error *error)
 {
@@ -104,14 +120,7 @@ static int load_programs(struct dataplane *dataplane, struct rcxlb_bpf **ret, st
 		}
 	if (err) {
 		rcxlb_bpf__destroy(skel);
-		if (err == -EPERM || err == -EACCES)
-			return failed(error, err,
-				      "the kernel does not permit BPF programs here (%s): " NEEDS
-				      "; --verbose shows what the kernel said",
-				      strerror(-err));
-		return failed(error, err,
-			      "the kernel did not take the BPF programs (%s): " NEEDS "; --verbose shows what it said",
-			      strerror(-err));
+		return say_what_is_missing(err, error);
 	}
 	*ret = skel;
 	return 0;
