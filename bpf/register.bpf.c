@@ -167,25 +167,25 @@ static __always_inline void on_close(struct bpf_sock *sk)
 		__sync_fetch_and_add(&entry->active, -1);
 }
 
+/* Runs a dozen times for each TCP connection of the host: what is not ours leaves after one comparison. */
 SEC("sockops")
 int registrar(struct bpf_sock_ops *ctx)
 {
-	struct bpf_sock *sk = ctx->sk;
+	__u32 op = ctx->op;
+	struct bpf_sock *sk;
 
+	if (op != BPF_SOCK_OPS_TCP_LISTEN_CB && op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB &&
+	    (op != BPF_SOCK_OPS_STATE_CB || ctx->args[1] != BPF_TCP_CLOSE))
+		return 1;
+	sk = ctx->sk;
 	if (!sk)
 		return 1;
-	switch (ctx->op) {
-	case BPF_SOCK_OPS_TCP_LISTEN_CB:
+	if (op == BPF_SOCK_OPS_TCP_LISTEN_CB)
 		on_listen(ctx, sk);
-		break;
-	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
+	else if (op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)
 		on_established(ctx, sk);
-		break;
-	case BPF_SOCK_OPS_STATE_CB:
-		if (ctx->args[1] == BPF_TCP_CLOSE)
-			on_close(sk);
-		break;
-	}
+	else
+		on_close(sk);
 	return 1;
 }
 

@@ -13,12 +13,12 @@ static const struct command *const commands[] = {
 	NULL,
 };
 
-static void print_usage(FILE *to)
+static void print_usage(void)
 {
-	fputs("Usage: rcxlb [--verbose] COMMAND ...\n\n", to);
+	puts("Usage: rcxlb [--verbose] COMMAND ...\n");
 	for (const struct command *const *command = commands; *command; command++)
-		fprintf(to, "  %-12s%s\n", (*command)->name, (*command)->summary);
-	fputs("\nrcxlb COMMAND --help tells more. --verbose shows what libbpf and libxdp say.\n", to);
+		printf("  %-12s%s\n", (*command)->name, (*command)->summary);
+	puts("\nrcxlb COMMAND --help tells more. --verbose shows what libbpf and libxdp say.");
 }
 
 /* A line for each form that the command has. */
@@ -94,11 +94,11 @@ int main(int argc, char **argv)
 		first++;
 	dataplane_verbose(first == 2);
 	if (first >= argc) {
-		print_usage(stderr);
-		return EXIT_USAGE;
+		error_set(&error, "no command was given; see: rcxlb --help");
+		return complain(&error, EXIT_USAGE);
 	}
 	if (!strcmp(argv[first], "--help") || !strcmp(argv[first], "-h") || !strcmp(argv[first], "help")) {
-		print_usage(stdout);
+		print_usage();
 		return EXIT_DONE;
 	}
 	command = find_command(argv[first]);

@@ -113,7 +113,7 @@ static void print_for_people(const struct model *model, const struct facts *fact
 	char listens[RCXLB_MAX_LISTEN][RCXLB_TEXT_LEN];
 	bool any = false;
 
-	printf("rcxlb %s, agent not running; guard on", RCXLB_VERSION);
+	printf("rcxlb %s, no agent; guard on", RCXLB_VERSION);
 	for (uint32_t i = 0; i < facts->interfaces; i++)
 		printf("%s %s (xdp %s)", i ? "," : "", facts->interface[i].name, xdp_name(facts->interface[i].mode));
 	puts(facts->interfaces ? "" : " no interface");

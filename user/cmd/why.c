@@ -91,8 +91,6 @@ static void print_for_people(const struct answer *answer)
 			printf("  %s %s: %s\n", i ? "then         " : "hash's choice",
 			       address_of(answer, why->step[i].backend, text),
 			       explanations[why->step[i].verdict % KINDS]);
-	if (why->steps > RCXLB_WHY_STEPS)
-		printf("  … and %u more looks\n", why->steps - RCXLB_WHY_STEPS);
 	if (why->chosen != RCXLB_NO_BACKEND)
 		printf("  chosen        %s\n", address_of(answer, why->chosen, text));
 	else

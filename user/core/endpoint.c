@@ -114,16 +114,14 @@ int endpoint_parse_range(const char *text, struct rcxlb_endpoint *ret, uint16_t 
 {
 	const char *colon = strrchr(text, ':'), *dash = colon ? strchr(colon, '-') : NULL;
 	struct rcxlb_endpoint first;
-	char single[256];
 	uint16_t last;
+	char single[RCXLB_TEXT_LEN];
 	int err;
 
-	if (!dash) {
+	if (!dash || dash == colon + 1 || (size_t)(dash - text) >= sizeof(single)) {
 		err = endpoint_parse(text, false, &first, error);
 		last = first.port;
 	} else {
-		if ((size_t)(dash - text) >= sizeof(single))
-			return failed(error, -EINVAL, "'%.64s…' is too long for an address", text);
 		memcpy(single, text, dash - text);
 		single[dash - text] = 0;
 		err = endpoint_parse(single, false, &first, error);

@@ -105,6 +105,22 @@ static bool listens_on(const struct model_service *service, const struct rcxlb_e
 	return false;
 }
 
+/* Has a service the any-address of the other family as well? Then the two are *:PORT. */
+static bool is_star(const struct model_service *service, const struct rcxlb_endpoint *listen)
+{
+	struct rcxlb_endpoint twin = endpoint_any(!endpoint_is_ipv4(listen), listen->port);
+
+	return endpoint_is_any(listen) && listens_on(service, &twin);
+}
+
+static const char *listen_text(const struct model_service *service, const struct rcxlb_endpoint *listen, char *to)
+{
+	if (!is_star(service, listen))
+		return endpoint_format(listen, to);
+	snprintf(to, RCXLB_TEXT_LEN, "*:%u", listen->port);
+	return to;
+}
+
 int model_service_listen(struct model_service *service, const char *text, struct error *error)
 {
 	struct rcxlb_endpoint found[2];
@@ -150,7 +166,7 @@ int model_service_set(struct model *model, const struct model_service *wished, s
 		for (int k = 0; k < wished->listens; k++)
 			if (listens_on(other, &wished->listen[k]))
 				return failed(error, -EEXIST, "%s is already the address of service '%s'",
-					      endpoint_format(&wished->listen[k], text), other->name);
+					      listen_text(wished, &wished->listen[k], text), other->name);
 	}
 	if (!service)
 		return failed(error, -ENOSPC, "there are %d services already, no room for '%s'; delete one first",
@@ -282,18 +298,11 @@ uint32_t model_members(const struct model *model, const struct model_service *se
 
 uint32_t model_listens(const struct model_service *service, char to[RCXLB_MAX_LISTEN][RCXLB_TEXT_LEN])
 {
-	struct rcxlb_endpoint twin;
 	uint32_t count = 0;
 
-	for (int i = 0; i < service->listens; i++) {
-		const struct rcxlb_endpoint *listen = &service->listen[i];
-
-		twin = endpoint_any(!endpoint_is_ipv4(listen), listen->port);
-		if (!endpoint_is_any(listen) || !listens_on(service, &twin))
-			endpoint_format(listen, to[count++]);
-		else if (endpoint_is_ipv4(listen))
-			snprintf(to[count++], RCXLB_TEXT_LEN, "*:%u", listen->port);
-	}
+	for (int i = 0; i < service->listens; i++)
+		if (endpoint_is_ipv4(&service->listen[i]) || !is_star(service, &service->listen[i]))
+			listen_text(service, &service->listen[i], to[count++]);
 	return count;
 }
 

@@ -4,7 +4,10 @@
 #include <bpf/bpf.h>
 #include <dirent.h>
 #include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 const char *const map_names[MAPS] = {
@@ -54,7 +57,22 @@ static int open_map(struct dataplane *dataplane, int which, struct error *error)
 	return 0;
 }
 
-int handle_open_maps(struct dataplane *dataplane, struct error *error)
+int handle_netns_cookie(uint64_t *ret, struct error *error)
+{
+	socklen_t size = sizeof(*ret);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), err = 0;
+
+	if (fd < 0)
+		return failed(error, -errno, "cannot make a socket: %s", strerror(errno));
+	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, ret, &size))
+		err = failed(error, -errno,
+			     "this kernel does not name its network namespaces (SO_NETNS_COOKIE): rcxlb needs "
+			     "Linux 5.17 or later");
+	close(fd);
+	return err;
+}
+
+static int read_meta(struct dataplane *dataplane, struct error *error)
 {
 	struct bpf_map_info info = {};
 	__u32 size = sizeof(info), zero = 0;
@@ -62,9 +80,8 @@ int handle_open_maps(struct dataplane *dataplane, struct error *error)
 
 	if (err)
 		return err;
-	if (bpf_obj_get_info_by_fd(dataplane->map[MAP_meta], &info, &size) || info.value_size < sizeof(__u32))
-		return failed(error, -EINVAL, "%s holds no rcxlb state: remove the folder", dataplane->place.pins);
-	if (info.value_size != sizeof(dataplane->meta) ||
+	if (bpf_obj_get_info_by_fd(dataplane->map[MAP_meta], &info, &size) ||
+	    info.value_size != sizeof(dataplane->meta) ||
 	    bpf_map_lookup_elem(dataplane->map[MAP_meta], &zero, &dataplane->meta) ||
 	    dataplane->meta.layout != RCXLB_LAYOUT)
 		return failed(
@@ -72,31 +89,69 @@ int handle_open_maps(struct dataplane *dataplane, struct error *error)
 		    "the state in %s has another layout than %d, this program's: use the rcxlb that loaded it, or "
 		    "unload with that and load anew",
 		    dataplane->place.pins, RCXLB_LAYOUT);
+	return 0;
+}
+
+/* Sockets and interfaces are looked up where the command runs. */
+static int check_netns(struct dataplane *dataplane, struct error *error)
+{
+	uint64_t cookie;
+	int err = handle_netns_cookie(&cookie, error);
+
+	if (err || cookie == dataplane->meta.netns_cookie)
+		return err;
+	return failed(error, -EXDEV,
+		      "%s is loaded for another network namespace: enter that (nsenter --net=/run/netns/NAME), or set "
+		      "RCXLB_PIN_DIR and RCXLB_RUN_DIR to other folders for this one",
+		      dataplane->place.pins);
+}
+
+int handle_open_maps(struct dataplane *dataplane, struct error *error)
+{
+	int err = handle_is_ours(dataplane->place.pins, error);
+
+	if (err >= 0)
+		err = read_meta(dataplane, error);
+	if (!err)
+		err = check_netns(dataplane, error);
 	for (int i = 0; i < MAPS && !err; i++)
 		if (i != MAP_meta)
 			err = open_map(dataplane, i, error);
 	return err;
 }
 
-/* The first thing pinned is `meta`; a folder with anything else and without it is not ours. */
+/* Told by the map `meta`, which is pinned first. */
+static bool holds_meta(const char *folder)
+{
+	struct bpf_map_info info = {};
+	__u32 size = sizeof(info);
+	char path[PATH_MAX + 8];
+	int map, err;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, map_names[MAP_meta]);
+	map = bpf_obj_get(path);
+	if (map < 0)
+		return false;
+	err = bpf_obj_get_info_by_fd(map, &info, &size);
+	close(map);
+	return !err && info.type == BPF_MAP_TYPE_ARRAY && !strcmp(info.name, map_names[MAP_meta]) &&
+	       info.value_size >= 2 * sizeof(__u32);
+}
+
 int handle_is_ours(const char *path, struct error *error)
 {
-	bool empty = true, meta = false;
 	struct dirent *entry;
+	bool empty = true;
 	DIR *dir = opendir(path);
 
 	if (!dir && errno == ENOENT)
 		return 0;
 	if (!dir)
 		return failed(error, -errno, "cannot look into %s: %s; rcxlb needs root", path, strerror(errno));
-	while ((entry = readdir(dir))) {
-		if (entry->d_name[0] == '.')
-			continue;
-		empty = false;
-		meta = meta || !strcmp(entry->d_name, map_names[MAP_meta]);
-	}
+	while ((entry = readdir(dir)))
+		empty = empty && entry->d_name[0] == '.';
 	closedir(dir);
-	if (meta)
+	if (holds_meta(path))
 		return 1;
 	return failed(error, -EEXIST,
 		      "%s %s, and rcxlb did not make it: remove it, or set RCXLB_PIN_DIR to another folder", path,

@@ -4,6 +4,7 @@
 #define DATAPLANE_HANDLE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "core/error.h"
 #include "dataplane/place.h"
@@ -42,8 +43,11 @@ struct dataplane handle_none(const struct place *place);
 /* Closes the maps, not the lock. */
 void handle_close_maps(struct dataplane *dataplane);
 
-/* Opens the maps pinned in the handle's place and checks the layout. */
+/* Opens the maps pinned in the handle's place; checks the layout, and that they are for this network namespace. */
 int handle_open_maps(struct dataplane *dataplane, struct error *error);
+
+/* The number by which the kernel knows this network namespace. */
+int handle_netns_cookie(uint64_t *ret, struct error *error);
 
 /* Is there a folder at `path` that rcxlb made, whole or in part? 0 no folder, 1 yes, -EEXIST somebody else's. */
 int handle_is_ours(const char *path, struct error *error);

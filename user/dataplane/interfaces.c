@@ -25,21 +25,38 @@ int interface_index(const char *name, struct error *error)
 		   : failed(error, -ENODEV, "there is no interface '%s' in this network namespace; see: ip link", name);
 }
 
-/* libxdp keeps its dispatchers in a bpffs, by default in the usual place: where ours is, that is mounted too. */
-static void tell_libxdp_where(const struct place *place)
+/* The root of the bpffs that our pins are in; `to` has PATH_MAX bytes. */
+static void find_bpffs(const struct place *place, char *to)
 {
-	char root[PATH_MAX], *slash;
 	struct stat inside, above;
+	char *slash;
 
-	strcpy(root, place->parent);
-	while (!stat(root, &inside) && (slash = strrchr(root, '/')) && slash != root) {
+	strcpy(to, place->parent);
+	while (!stat(to, &inside) && (slash = strrchr(to, '/')) && slash != to) {
 		*slash = 0;
-		if (stat(root, &above) || above.st_dev != inside.st_dev) {
+		if (stat(to, &above) || above.st_dev != inside.st_dev) {
 			*slash = '/';
 			break;
 		}
 	}
+}
+
+/* libxdp keeps its dispatchers in a bpffs, by default in the usual place: where ours is, that is mounted too. */
+static void tell_libxdp_where(const struct place *place)
+{
+	char root[PATH_MAX];
+
+	find_bpffs(place, root);
 	setenv("LIBXDP_BPFFS", root, 0);
+}
+
+/* libxdp leaves its folder behind; it stays when there is something in it. */
+static void remove_libxdp_folder(void)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/xdp", getenv("LIBXDP_BPFFS"));
+	rmdir(path);
 }
 
 /* A program object with the guard alone, on the map that is already there. */
@@ -239,5 +256,7 @@ int interface_detach_all(struct dataplane *dataplane, struct error *error)
 
 	while (!err && !bpf_map_get_next_key(dataplane->map[MAP_interfaces], NULL, &index))
 		err = interface_detach(dataplane, index, error);
+	if (!err && getenv("LIBXDP_BPFFS"))
+		remove_libxdp_folder();
 	return err;
 }

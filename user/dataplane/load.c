@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -40,20 +39,6 @@ static uint64_t build_of(const char *version)
 	for (; *version; version++)
 		hash = (hash ^ (unsigned char)*version) * 0x100000001b3ull;
 	return hash;
-}
-
-static int netns_cookie(uint64_t *ret, struct error *error)
-{
-	socklen_t size = sizeof(*ret);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), err = 0;
-
-	if (fd < 0)
-		return failed(error, -errno, "cannot make a socket: %s", strerror(errno));
-	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, ret, &size))
-		err =
-		    failed(error, -errno, "this kernel does not name its network namespaces (SO_NETNS_COOKIE): " NEEDS);
-	close(fd);
-	return err;
 }
 
 /* The folder of the first cgroup v2 hierarchy that is mounted. */
@@ -229,7 +214,7 @@ static int make_meta(struct dataplane *dataplane, const char *version, struct er
 	strncpy(meta->version, version, sizeof(meta->version) - 1);
 	if (getrandom(meta->hash_key, sizeof(meta->hash_key), 0) != sizeof(meta->hash_key))
 		return failed(error, -errno, "cannot draw a random key: %s", strerror(errno));
-	return netns_cookie((uint64_t *)&meta->netns_cookie, error);
+	return handle_netns_cookie((uint64_t *)&meta->netns_cookie, error);
 }
 
 static int attach_interfaces(struct dataplane *dataplane, const struct load_options *options, bool again,
@@ -367,20 +352,10 @@ static int set_service(struct dataplane *dataplane, const struct model_service *
 static int load_again(struct dataplane *dataplane, const struct load_options *options, struct load_result *ret,
 		      struct error *error)
 {
-	uint64_t cookie;
-	int err;
+	int err = handle_open_maps(dataplane, error);
 
-	err = handle_open_maps(dataplane, error);
-	if (!err)
-		err = netns_cookie(&cookie, error);
 	if (err)
 		return err;
-	if (cookie != dataplane->meta.netns_cookie)
-		return failed(
-		    error, -EEXIST,
-		    "%s is loaded for another network namespace: set RCXLB_PIN_DIR and RCXLB_RUN_DIR to other folders "
-		    "for this one",
-		    dataplane->place.pins);
 	if (pending_exists(&dataplane->place))
 		err = publish_pending(dataplane, error);
 	if (!err && dataplane->meta.build != build_of(options->version)) {
@@ -427,6 +402,31 @@ int dataplane_load(const struct load_options *options, struct load_result *ret, 
 	return err;
 }
 
+/* A network namespace that ended took its interfaces with it, and the kernel detached steer. */
+static bool is_orphaned(const struct place *place)
+{
+	struct bpf_link_info info = {};
+	__u32 size = sizeof(info);
+	char path[PATH_MAX];
+	int link = bpf_obj_get(place_pin(place, LINK_STEER, path));
+	bool orphaned = link >= 0 && !bpf_obj_get_info_by_fd(link, &info, &size) && !info.netns.netns_ino;
+
+	if (link >= 0)
+		close(link);
+	return orphaned;
+}
+
+/* Everything, when this is the network namespace that it is in. */
+static int unload_all(struct dataplane *dataplane, struct error *error)
+{
+	int err = is_orphaned(&dataplane->place) ? 0 : handle_open_maps(dataplane, error);
+
+	handle_close_maps(dataplane);
+	if (err == -EPROTO) /* another layout: to unload it is the way out */
+		err = 0;
+	return err ? err : tear_down(&dataplane->place, error);
+}
+
 static int unload_guards(struct dataplane *dataplane, const char *const *names, uint32_t count, struct error *error)
 {
 	struct rcxlb_interface entry;
@@ -466,7 +466,7 @@ int dataplane_unload(const char *const *interfaces, uint32_t count, struct error
 	else if (loaded && count)
 		err = unload_guards(&dataplane, interfaces, count, error);
 	else if (loaded)
-		err = tear_down(&place, error);
+		err = unload_all(&dataplane, error);
 	if (!err && !(loaded && count))
 		err = clear_leftovers(&place, false, error);
 	if (!err && !loaded)

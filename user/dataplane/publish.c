@@ -268,7 +268,7 @@ static int write_tables(struct dataplane *dataplane, const struct model *present
 	return err;
 }
 
-/* A service's id starts with counters at 0. Only while no service has it: else steer alone writes them. */
+/* The next service with this id starts with counters at 0. While none has it; else steer alone writes them. */
 static int clear_exits(struct dataplane *dataplane, uint32_t service, struct error *error)
 {
 	int cpus = libbpf_num_possible_cpus(), err;
@@ -281,20 +281,29 @@ static int clear_exits(struct dataplane *dataplane, uint32_t service, struct err
 	return err ? failed(error, err, REFUSED("exits", err)) : 0;
 }
 
+/* Of a service that is gone. Looked up first: each deletion waits until no program is running. */
+static int clear_service(struct dataplane *dataplane, uint32_t service, struct error *error)
+{
+	int map = dataplane->map[MAP_tables], err;
+	__u32 inner;
+
+	if (bpf_map_lookup_elem(map, &service, &inner))
+		return 0;
+	err = bpf_map_delete_elem(map, &service);
+	if (err && err != -ENOENT)
+		return failed(error, err, REFUSED("tables", err));
+	return clear_exits(dataplane, service, error);
+}
+
 static int clear_services(struct dataplane *dataplane, const struct model *model, struct error *error)
 {
 	int err = prune(dataplane->map[MAP_services], is_listen, model);
 
 	if (err)
 		return failed(error, err, REFUSED("services", err));
-	for (uint32_t i = 0; i < RCXLB_MAX_SERVICES && !err; i++) {
-		if (model->service[i].name[0])
-			continue;
-		err = bpf_map_delete_elem(dataplane->map[MAP_tables], &i);
-		if (err && err != -ENOENT)
-			return failed(error, err, REFUSED("tables", err));
-		err = clear_exits(dataplane, i, error);
-	}
+	for (uint32_t i = 0; i < RCXLB_MAX_SERVICES && !err; i++)
+		if (!model->service[i].name[0])
+			err = clear_service(dataplane, i, error);
 	return err;
 }
 

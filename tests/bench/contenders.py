@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The ways by which clients can reach the instances. A peer is a class here at most, and a row in scripts/bench."""
+import os
+import pathlib
+import shutil
+
+from sandbox import HOST
+
+FIRST_PORT = 3001
+INSTANCES = 3
+HERE = pathlib.Path(__file__).resolve().parent
+INSTANCE_JS = HERE.parent.parent / "scripts" / "demo" / "instance.js"
+NODE_PATH = "/usr/share/nodejs"  # where Debian puts Node's libraries
+
+PORTS = range(FIRST_PORT, FIRST_PORT + INSTANCES)
+
+
+class Contender:
+    """start() once; enter() and leave() around each measurement, so that only one contender is there at a time."""
+
+    port = None  # what clients dial; None: the instances themselves
+    program = None  # what must be installed
+
+    def __init__(self, sandbox):
+        self.sandbox = sandbox
+
+    @classmethod
+    def missing(cls, _build):
+        """Why it cannot take part, or None."""
+        if cls.program and not shutil.which(cls.program):
+            return f"{cls.program} is not installed"
+        return None
+
+    def start(self):
+        """Before the first measurement."""
+
+    def enter(self):
+        """Before each measurement."""
+
+    def leave(self):
+        """After each measurement."""
+
+    def targets(self):
+        return [f"{HOST}:{port}" for port in ([self.port] if self.port else PORTS)]
+
+    def is_balancer(self, _pid, _group):
+        """Is this one of the processes that stand between clients and instances?"""
+        return False
+
+
+class Direct(Contender):
+    """No balancer: clients dial the instances in turn."""
+
+
+class Rcxlb(Contender):
+    """Loaded for its own measurements only: its programs would run for the connections of the others as well."""
+
+    port = 3000
+
+    def __init__(self, sandbox, options=()):
+        super().__init__(sandbox)
+        self.command = sandbox.program("rcxlb")
+        self.options = options
+
+    @classmethod
+    def missing(cls, build):
+        return None if (build / "rcxlb").exists() else "build/rcxlb is not there: run make"
+
+    def enter(self):
+        self.sandbox.run(self.command, "load", "eth0", "--no-agent", *self.options)
+        self.sandbox.run(self.command, "backends", "add", f"127.0.0.1:{PORTS[0]}-{PORTS[-1]}")
+
+    def leave(self):
+        self.sandbox.run(self.command, "unload")
+
+
+class Server(Contender):
+    """A balancer that is a process: started once, and idle while others are measured."""
+
+    name = None
+
+    def start(self):
+        self.process = self.sandbox.spawn(self.name, self.command(), self.environment(), [self.port])
+
+    def command(self):
+        raise NotImplementedError
+
+    def environment(self):
+        return {}
+
+    def is_balancer(self, _pid, group):
+        return group == self.process.pid
+
+    def write(self, name, text):
+        """A file in the sandbox's folder; returns its path."""
+        path = self.sandbox.folder / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+
+class Nginx(Server):
+    """HTTP, a worker for each core, connections to the instances kept."""
+
+    name = program = "nginx"
+    port = 3080
+
+    def command(self):
+        folder = self.sandbox.folder
+        servers = "".join(f"server 127.0.0.1:{port};" for port in PORTS)
+        kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        temporary = "".join(f"{kind}_temp_path {folder}/nginx-{kind};" for kind in kinds)
+        config = self.write("nginx.conf", f"""
+            daemon off;
+            user root;
+            worker_processes auto;
+            worker_rlimit_nofile 8192;
+            pid {folder}/nginx.pid;
+            error_log stderr error;
+            events {{ worker_connections 4096; multi_accept on; }}
+            http {{
+                access_log off;
+                tcp_nodelay on;
+                keepalive_requests 1000000000;
+                {temporary}
+                upstream instances {{
+                    least_conn;
+                    {servers}
+                    keepalive 256;
+                    keepalive_requests 1000000000;
+                }}
+                server {{
+                    listen {self.port} reuseport backlog=8192;
+                    location / {{
+                        proxy_pass http://instances;
+                        proxy_http_version 1.1;
+                        proxy_set_header Connection "";
+                        proxy_buffers 16 64k;
+                        proxy_max_temp_file_size 0;
+                    }}
+                }}
+            }}
+        """)
+        return ["nginx", "-p", folder, "-e", "stderr", "-c", config]
+
+
+class Haproxy(Server):
+    """A thread for each core. mode http keeps connections to the instances; mode tcp opens one for each client's."""
+
+    program = "haproxy"
+    ports = {"http": 3081, "tcp": 3082}
+
+    def __init__(self, sandbox, mode):
+        super().__init__(sandbox)
+        self.mode = mode
+        self.port = self.ports[mode]
+        self.name = f"haproxy-{mode}"
+
+    def command(self):
+        servers = "\n".join(f"    server s{port} 127.0.0.1:{port}" for port in PORTS)
+        reuse = "http-reuse always" if self.mode == "http" else ""
+        config = self.write(f"{self.name}.cfg", f"""
+global
+    maxconn 2000
+    nbthread {os.cpu_count()}
+    tune.bufsize 65536
+defaults
+    mode {self.mode}
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+frontend clients
+    bind :{self.port} backlog 8192
+    default_backend instances
+backend instances
+    balance leastconn
+    option splice-auto
+    {reuse}
+{servers}
+""")
+        return ["haproxy", "-db", "-f", config]
+
+
+class NodeCluster(Server):
+    """Node's cluster module: as many workers as there are instances elsewhere. They serve as the instances do."""
+
+    name = "node-cluster"
+    program = "node"
+    port = 3083
+
+    @classmethod
+    def missing(cls, build):
+        return super().missing(build) or missing_node_instance()
+
+    def command(self):
+        return [*self.sandbox.on_instance_cores(), "node", HERE / "cluster.js", INSTANCE_JS, INSTANCES]
+
+    def environment(self):
+        return _node_environment(self.port)
+
+    def is_balancer(self, pid, _group):
+        return pid == self.process.pid  # its children are the instances
+
+
+def missing_node_instance():
+    if not shutil.which("node"):
+        return "node is not installed"
+    return None if INSTANCE_JS.exists() else f"{INSTANCE_JS.name} is not in scripts/demo"
+
+
+def start_instances(sandbox, kind):
+    """The instances that every contender but node-cluster leads to. Returns their processes."""
+    return [sandbox.spawn(f"instance-{port}", *_instance(sandbox, kind, port), [port]) for port in PORTS]
+
+
+def _instance(sandbox, kind, port):
+    if kind == "node":
+        return [*sandbox.on_instance_cores(), "node", INSTANCE_JS], _node_environment(port)
+    return [*sandbox.on_instance_cores(), sandbox.program("backend"), port], {}
+
+
+def _node_environment(port):
+    return {"PORT": str(port), "BIND_IP": "0.0.0.0", "NODE_PATH": NODE_PATH}
