@@ -113,21 +113,24 @@ int endpoint_parse(const char *text, bool any, struct rcxlb_endpoint *ret, struc
 int endpoint_parse_range(const char *text, struct rcxlb_endpoint *ret, uint16_t *ret_last, struct error *error)
 {
 	const char *colon = strrchr(text, ':'), *dash = colon ? strchr(colon, '-') : NULL;
+	char single[RCXLB_TEXT_LEN];
 	struct rcxlb_endpoint first;
 	uint16_t last;
-	char single[RCXLB_TEXT_LEN];
 	int err;
 
 	if (!dash || dash == colon + 1 || (size_t)(dash - text) >= sizeof(single)) {
 		err = endpoint_parse(text, false, &first, error);
-		last = first.port;
-	} else {
-		memcpy(single, text, dash - text);
-		single[dash - text] = 0;
-		err = endpoint_parse(single, false, &first, error);
-		if (!err)
-			err = port_parse(text, dash + 1, &last, error);
+		if (err)
+			return err;
+		*ret = first;
+		*ret_last = first.port;
+		return 0;
 	}
+	memcpy(single, text, dash - text);
+	single[dash - text] = 0;
+	err = endpoint_parse(single, false, &first, error);
+	if (!err)
+		err = port_parse(text, dash + 1, &last, error);
 	if (err)
 		return err;
 	if (last < first.port)

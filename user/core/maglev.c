@@ -82,6 +82,8 @@ void maglev_build(struct maglev_member *members, uint32_t count, uint16_t slots[
 		if (members[i].weight > heaviest)
 			heaviest = members[i].weight;
 	}
+	if (!total)
+		return;
 	for (uint32_t i = 0; i < count; i++)
 		turns[i] = (struct turn){
 			.position = hash_of(&members[i].endpoint, 1) % RCXLB_TABLE_SIZE,

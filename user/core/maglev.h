@@ -14,7 +14,7 @@ struct maglev_member {
 };
 
 /*
- * Fills all RCXLB_TABLE_SIZE slots with ids. `members`, at most RCXLB_MAX_BACKENDS and at least 1, all different, is
+ * Fills all RCXLB_TABLE_SIZE slots with ids; without members none. `members`, at most RCXLB_MAX_BACKENDS, all different, is
  * put into the order of endpoints: the same members give the same table whatever their order was, on every host.
  * Each member has one slot, and its share by weight of the rest, rounded up or down.
  */

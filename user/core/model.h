@@ -27,6 +27,7 @@ struct model_service {
 	uint8_t balance;           /* enum rcxlb_balance */
 	uint16_t listens;
 	struct rcxlb_endpoint listen[RCXLB_MAX_LISTEN];
+	uint32_t unused; /* no holes: models are compared as bytes */
 	uint64_t member[RCXLB_MAX_BACKENDS / 64]; /* a bit for each backend */
 };
 

@@ -95,7 +95,7 @@ static int read_meta(struct dataplane *dataplane, struct error *error)
 /* Sockets and interfaces are looked up where the command runs. */
 static int check_netns(struct dataplane *dataplane, struct error *error)
 {
-	uint64_t cookie;
+	uint64_t cookie = 0;
 	int err = handle_netns_cookie(&cookie, error);
 
 	if (err || cookie == dataplane->meta.netns_cookie)

@@ -89,8 +89,10 @@ static int load_programs(struct dataplane *dataplane, struct rcxlb_bpf **ret, st
 	struct rcxlb_bpf *skel = rcxlb_bpf__open();
 	int err = 0;
 
-	if (!skel)
-		return failed(error, -errno, "cannot open the BPF programs: %s", strerror(errno));
+	if (!skel) {
+		err = errno ? -errno : -ENOMEM;
+		return failed(error, err, "cannot open the BPF programs: %s", strerror(-err));
+	}
 	skel->rodata->netns_cookie = dataplane->meta.netns_cookie;
 	bpf_program__set_autoload(skel->progs.guard, false); /* libxdp loads it */
 	for (int i = 0; i < MAPS && !err; i++)

@@ -204,8 +204,7 @@ static void fill_table(const struct model *model, const struct model_service *se
 
 		members[i] = (struct maglev_member){ backend->endpoint, table->member[i], backend->weight };
 	}
-	if (table->members)
-		maglev_build(members, table->members, table->slot);
+	maglev_build(members, table->members, table->slot);
 }
 
 static int put_table(struct dataplane *dataplane, uint32_t service, const struct rcxlb_table *table,
