@@ -102,8 +102,11 @@ void maglev_build(struct maglev_member *members, uint32_t count, uint16_t slots[
 				turns[i].credit -= heaviest;
 				take_turn(&turns[i], taken, slots);
 			}
-			if (turns[i].quota)
-				turns[waiting++] = turns[i];
+			if (!turns[i].quota)
+				continue;
+			if (waiting != i)
+				turns[waiting] = turns[i];
+			waiting++;
 		}
 		count = waiting;
 	}
