@@ -147,10 +147,10 @@ static int detach_among(struct dataplane *dataplane, uint32_t index, struct xdp_
 static int detach(struct dataplane *dataplane, uint32_t index)
 {
 	struct xdp_multiprog *all = xdp_multiprog__get_from_ifindex(index);
-	int err;
+	int err = libxdp_get_error(all);
 
-	if (libxdp_get_error(all))
-		return 0; /* no program, or no interface any more */
+	if (err) /* no program, or no interface any more; or one that cannot be looked at */
+		return err == -EPERM || err == -EACCES ? err : 0;
 	err = xdp_multiprog__is_legacy(all) ? detach_lone(dataplane, index, all) : detach_among(dataplane, index, all);
 	xdp_multiprog__close(all);
 	return err;

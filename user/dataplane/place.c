@@ -5,13 +5,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <linux/capability.h>
 #include <linux/magic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -138,6 +141,21 @@ int place_prepare(const struct place *place, struct error *error)
 	return check_lasting(place, error);
 }
 
+/*
+ * Without these the kernel refuses some steps of a change and permits others. CAP_SYS_ADMIN: to open programs and maps
+ * by id, which is also how tables are read.
+ */
+static int check_capabilities(struct error *error)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
+	const uint32_t needed = 1u << CAP_SYS_ADMIN | 1u << CAP_NET_ADMIN;
+
+	if (!syscall(SYS_capget, &header, data) && (data[0].effective & needed) == needed)
+		return 0;
+	return failed(error, -EPERM, "rcxlb needs root: this process lacks CAP_SYS_ADMIN or CAP_NET_ADMIN");
+}
+
 static int open_lock(const struct place *place, const char *path, struct error *error)
 {
 	int lock;
@@ -164,8 +182,10 @@ static bool is_there(int lock, const char *path)
 int place_lock(const struct place *place, bool exclusive, struct error *error)
 {
 	char path[PATH_MAX];
-	int lock, err;
+	int lock, err = exclusive ? check_capabilities(error) : 0;
 
+	if (err)
+		return err;
 	snprintf(path, sizeof(path), "%.*s/lock", PATH_MAX - SPARE, place->run);
 	for (;;) {
 		lock = open_lock(place, path, error);

@@ -23,7 +23,10 @@ int place_prepare(const struct place *place, struct error *error);
 /* A path below the pin folder, in `to` of PATH_MAX bytes. Returns `to`. */
 const char *place_pin(const struct place *place, const char *name, char *to);
 
-/* Locks the run folder, and makes it when it is not there. Returns a descriptor whose close() unlocks, or -errno. */
+/*
+ * Locks the run folder, and makes it when it is not there. Returns a descriptor whose close() unlocks, or -errno: -EPERM
+ * when `exclusive`, and this process may not do all that a change takes.
+ */
 int place_lock(const struct place *place, bool exclusive, struct error *error);
 
 /* Removes the lock and the run folder, when that is then empty. To be called with the lock held. */
