@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Fixtures of the end-to-end tests. Each test has namespaces, pins and processes of its own."""
+import os
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from harness import settings
+from harness.lab import BPFFS, Lab
+
+TEST_SECONDS = 60
+TOOLS = ("ip", "nsenter", "bpftool", "setpriv")
+
+
+def pytest_sessionstart(session):
+    del session
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what a test made is removed then as well
+    missing = [tool for tool in TOOLS if not shutil.which(tool)]
+    if os.geteuid() != 0:
+        pytest.exit("the end-to-end tests make network namespaces: run them as root", 1)
+    if missing:
+        pytest.exit(f"not installed: {', '.join(missing)}; run scripts/deps", 1)
+    if not settings.BINARY.exists():
+        pytest.exit(f"{settings.BINARY} does not exist; run make", 1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def bpffs():
+    """A bpffs where a host has it."""
+    if not os.path.ismount(BPFFS):
+        subprocess.run(["mount", "-t", "bpf", "bpf", str(BPFFS)], check=True)
+
+
+@pytest.fixture(autouse=True)
+def time_limit():
+    """No test waits for ever: whatever it waits for is interrupted."""
+
+    def give_up(*_):
+        raise AssertionError("the test took too long")
+
+    former = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, TEST_SECONDS * settings.PATIENCE)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, former)
+
+
+@pytest.fixture
+def lab(bpffs):
+    """A host and its clients; nothing is loaded yet."""
+    del bpffs
+    made = Lab()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def second_lab(bpffs):
+    """Another host with its own clients, at the same addresses."""
+    del bpffs
+    made = Lab()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def shared_lab(bpffs):
+    """One for a file of tests that change nothing: a service with two backends is loaded."""
+    del bpffs
+    made = Lab()
+    made.load_with(3001, 3002)
+    yield made
+    made.close()

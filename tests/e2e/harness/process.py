@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Processes that a test starts and that never outlive it."""
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+
+from .settings import PATIENCE
+
+
+class Process:
+    """A running command. With `ready`, it is up when it has printed a line that begins so."""
+
+    def __init__(self, words, env=None, ready=None):
+        self.words = [str(word) for word in words]
+        self.popen = subprocess.Popen(
+            self.words, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE if ready else subprocess.DEVNULL
+        )
+        if ready:
+            self._await(ready)
+
+    def _await(self, ready):
+        seen = b""
+        end = time.monotonic() + 10 * PATIENCE
+        while not any(line.startswith(ready.encode()) for line in seen.split(b"\n")[:-1]):
+            readable, _, _ = select.select([self.popen.stdout], [], [], max(0.0, end - time.monotonic()))
+            piece = os.read(self.popen.stdout.fileno(), 4096) if readable else b""
+            if not piece:
+                self.end()
+                raise AssertionError(f"{' '.join(self.words)} did not say {ready!r}: {seen!r}")
+            seen += piece
+
+    @property
+    def pid(self):
+        return self.popen.pid
+
+    def kill(self):
+        """SIGKILL, and gone when this returns: its sockets are closed."""
+        self.popen.kill()
+        self.popen.wait()
+
+    def signal(self, number):
+        self.popen.send_signal(number)
+
+    def stop(self):
+        """Stopped, not ended: its sockets stay."""
+        self.signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.signal(signal.SIGCONT)
+
+    def end(self):
+        if self.popen.poll() is None:
+            self.popen.kill()
+        self.popen.wait()
+        if self.popen.stdout:
+            self.popen.stdout.close()
+
+
+def python(script, *words):
+    """A Python program without site packages: it starts in a few hundredths of a second."""
+    return [sys.executable, "-I", "-S", str(script), *words]

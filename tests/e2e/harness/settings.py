@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the environment may change: the binary under test, a wrapper around it, and how heavy the tests are."""
+import os
+import shlex
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+BINARY = Path(os.environ.get("RCXLB", ROOT / "build" / "rcxlb")).resolve()
+OTHER_BINARY = os.environ.get("RCXLB_OTHER")
+WRAPPER = shlex.split(os.environ.get("RCXLB_WRAPPER", ""))
+SCALE = float(os.environ.get("RCXLB_TEST_SCALE", "1"))
+NODE_INSTANCE = ROOT / "scripts" / "demo" / "instance.js"
+
+# A wrapper such as valgrind makes every command many times slower.
+PATIENCE = 20.0 if WRAPPER else 3.0
+COMMAND_SECONDS = 20.0 * PATIENCE
+
+
+def scaled(count, least=1):
+    """A count of repetitions under RCXLB_TEST_SCALE."""
+    return max(least, round(count * SCALE))

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Every wrong use of every command: exit 1 or 2, one line that names the value and what to do, nothing changed."""
+import json
+
+import pytest
+
+from harness.rcxlb import configured
+
+LONG = "x" * 200
+
+# What is wrong, in a sentence; the words; the exit code; what the line must name.
+WRONG = [
+    ("no command", [], 2, "--help"),
+    ("a command that does not exist", ["frobnicate"], 2, "frobnicate"),
+    ("half a command's name", ["stat"], 2, "stat"),
+    ("an option that does not exist", ["--frobnicate"], 2, "--frobnicate"),
+    ("load: no interface", ["load"], 2, "interface"),
+    ("load: an interface that does not exist", ["load", "eth77", "--no-agent"], 1, "eth77"),
+    ("load: an interface name that is too long", ["load", LONG, "--no-agent"], None, LONG[:15]),
+    ("load: an empty interface name", ["load", "", "--no-agent"], None, "interface"),
+    ("load: a mode of XDP that does not exist", ["load", "eth0", "--xdp", "turbo", "--no-agent"], 2, "turbo"),
+    ("load: --xdp without its value", ["load", "eth0", "--no-agent", "--xdp"], 2, "--xdp"),
+    ("load: a listen address that is none", ["load", "eth0", "--no-agent", "--listen", "nonsense"], 2, "nonsense"),
+    ("load: an option that does not exist", ["load", "eth0", "--frobnicate"], 2, "--frobnicate"),
+    ("unload: an option that does not exist", ["unload", "--frobnicate"], 2, "--frobnicate"),
+    ("status: a word too many", ["status", "surplus"], 2, "surplus"),
+    ("status: an option that does not exist", ["status", "--yaml"], 2, "--yaml"),
+    ("config: a word too many", ["config", "surplus"], 2, "surplus"),
+    ("version: a word too many", ["version", "surplus"], 2, "surplus"),
+    ("services: a verb that does not exist", ["services", "frobnicate"], 2, "frobnicate"),
+    ("services list: a word too many", ["services", "list", "surplus"], 2, "surplus"),
+    ("services add: no name", ["services", "add"], 2, "name"),
+    ("services add: no listen address", ["services", "add", "web"], 2, "--listen"),
+    ("services add: a name of blanks", ["services", "add", " ", "--listen", "*:3100"], 2, "name"),
+    ("services add: an empty name", ["services", "add", "", "--listen", "*:3100"], 2, "name"),
+    ("services add: a name that is too long", ["services", "add", LONG, "--listen", "*:3100"], 2, LONG[:20]),
+    ("services add: a name with a slash", ["services", "add", "a/b", "--listen", "*:3100"], 2, "a/b"),
+    ("services add: a name that looks like an option", ["services", "add", "-x", "--listen", "*:3100"], 2, "-x"),
+    ("services add: a listen address that is taken", ["services", "add", "web", "--listen", "*:3000"], 1, "*:3000"),
+    ("services add: one listen address twice",
+     ["services", "add", "web", "--listen", "*:3100", "--listen", "*:3100"], None, "*:3100"),
+    ("services add: a listen address without a port", ["services", "add", "web", "--listen", "192.0.2.1"], 2, "192.0.2.1"),
+    ("services add: port 0", ["services", "add", "web", "--listen", "*:0"], 2, "*:0"),
+    ("services add: a port above 65535", ["services", "add", "web", "--listen", "*:65536"], 2, "65536"),
+    ("services add: a range of ports", ["services", "add", "web", "--listen", "*:3100-3110"], 2, "3100-3110"),
+    ("services add: an octet above 255", ["services", "add", "web", "--listen", "192.0.2.256:80"], 2, "192.0.2.256"),
+    ("services add: a host name", ["services", "add", "web", "--listen", "localhost:80"], 2, "localhost"),
+    ("services add: IPv6 without brackets", ["services", "add", "web", "--listen", "2001:db8::1:80"], 2, "2001:db8::1:80"),
+    ("services add: a bracket that is not closed", ["services", "add", "web", "--listen", "[::1:80"], 2, "[::1:80"),
+    ("services add: a hash that does not exist",
+     ["services", "add", "web", "--listen", "*:3100", "--hash", "md5"], 2, "md5"),
+    ("services add: balance least is not built yet",
+     ["services", "add", "web", "--listen", "*:3100", "--balance", "least"], None, "least"),
+    ("services add: balance bounded is not built yet",
+     ["services", "add", "web", "--listen", "*:3100", "--balance", "bounded"], None, "bounded"),
+    ("services add: a balance that does not exist",
+     ["services", "add", "web", "--listen", "*:3100", "--balance", "random"], 2, "random"),
+    ("services add: 17 listen addresses",
+     ["services", "add", "web", *(word for i in range(17) for word in ("--listen", f"192.0.2.1:{3100 + i}"))], None, "16"),
+    ("services del: no name", ["services", "del"], 2, "name"),
+    ("services del: a name that does not exist", ["services", "del", "nobody"], 1, "nobody"),
+    ("services del: one of two names does not exist", ["services", "del", "default", "nobody"], None, "nobody"),
+    ("backends: a verb that does not exist", ["backends", "frobnicate"], 2, "frobnicate"),
+    ("backends add: no address", ["backends", "add"], 2, "address"),
+    ("backends add: a word that is no address", ["backends", "add", "nonsense"], 2, "nonsense"),
+    ("backends add: no port", ["backends", "add", "127.0.0.1"], 2, "127.0.0.1"),
+    ("backends add: an empty port", ["backends", "add", "127.0.0.1:"], 2, "127.0.0.1:"),
+    ("backends add: port 0", ["backends", "add", "127.0.0.1:0"], 2, "127.0.0.1:0"),
+    ("backends add: a port above 65535", ["backends", "add", "127.0.0.1:65536"], 2, "65536"),
+    ("backends add: a huge port", ["backends", "add", "127.0.0.1:99999999999999999999"], 2, "99999999999999999999"),
+    ("backends add: a negative port", ["backends", "add", "127.0.0.1:-1"], 2, "127.0.0.1:-1"),
+    ("backends add: a port with letters", ["backends", "add", "127.0.0.1:30x1"], 2, "30x1"),
+    ("backends add: a hexadecimal port", ["backends", "add", "127.0.0.1:0x10"], 2, "0x10"),
+    ("backends add: a port with a blank", ["backends", "add", "127.0.0.1: 80"], 2, "127.0.0.1: 80"),
+    ("backends add: the any-address", ["backends", "add", "*:3005"], 2, "*:3005"),
+    ("backends add: 0.0.0.0", ["backends", "add", "0.0.0.0:3005"], 2, "0.0.0.0:3005"),
+    ("backends add: a range that runs backwards", ["backends", "add", "127.0.0.1:3016-3001"], 2, "3016-3001"),
+    ("backends add: a range without an end", ["backends", "add", "127.0.0.1:3001-"], 2, "3001-"),
+    ("backends add: a range past 65535", ["backends", "add", "127.0.0.1:65530-65540"], 2, "65540"),
+    ("backends add: a good address and a bad one", ["backends", "add", "127.0.0.1:3005", "bad"], 2, "bad"),
+    ("backends add: 1,025 at once", ["backends", "add", "127.0.0.1:10000-11024"], None, "1024"),
+    ("backends add: 1,023 beside the two", ["backends", "add", "127.0.0.1:10000-11022"], 1, "1024"),
+    ("backends add: weight 0", ["backends", "add", "127.0.0.1:3005", "--weight", "0"], 2, "0"),
+    ("backends add: weight 257", ["backends", "add", "127.0.0.1:3005", "--weight", "257"], 2, "257"),
+    ("backends add: a negative weight", ["backends", "add", "127.0.0.1:3005", "--weight", "-1"], 2, "-1"),
+    ("backends add: a weight with letters", ["backends", "add", "127.0.0.1:3005", "--weight", "2x"], 2, "2x"),
+    ("backends add: --weight without its value", ["backends", "add", "127.0.0.1:3005", "--weight"], 2, "--weight"),
+    ("backends add: --max-connections that is no number",
+     ["backends", "add", "127.0.0.1:3005", "--max-connections", "many"], 2, "many"),
+    ("backends add: --max-connections past 32 bits",
+     ["backends", "add", "127.0.0.1:3005", "--max-connections", "4294967296"], 2, "4294967296"),
+    ("backends add: a service that does not exist", ["backends", "add", "127.0.0.1:3005", "-s", "nobody"], 1, "nobody"),
+    ("backends add: -s without its value", ["backends", "add", "127.0.0.1:3005", "-s"], 2, "-s"),
+    ("backends del: no address", ["backends", "del"], 2, "address"),
+    ("backends del: an address that is not there", ["backends", "del", "127.0.0.1:3005"], 1, "127.0.0.1:3005"),
+    ("backends del: one that is there and one that is not",
+     ["backends", "del", "127.0.0.1:3001", "127.0.0.1:3005"], 1, "127.0.0.1:3005"),
+    ("backends drain: an address that is not there", ["backends", "drain", "127.0.0.1:3005"], 1, "127.0.0.1:3005"),
+    ("backends drain: no address", ["backends", "drain"], 2, "address"),
+    ("backends undrain: an address that is not there", ["backends", "undrain", "127.0.0.1:3005"], 1, "127.0.0.1:3005"),
+    ("backends undrain: no address", ["backends", "undrain"], 2, "address"),
+    ("why: no client", ["why"], 2, "client"),
+    ("why: two clients", ["why", "192.0.2.2:1", "192.0.2.2:2"], 2, "192.0.2.2:2"),
+    ("why: a client without a port", ["why", "192.0.2.2"], 2, "192.0.2.2"),
+    ("why: a client that is no address", ["why", "somebody:1"], 2, "somebody"),
+    ("why: a service that does not exist", ["why", "192.0.2.2:1", "-s", "nobody"], 1, "nobody"),
+]
+
+
+def assert_one_line(result, code, names):
+    """The contract of every error; returns the line."""
+    assert result.code == code if code else result.code in (1, 2), str(result)
+    lines = result.err.splitlines()
+    assert len(lines) == 1, str(result)
+    assert lines[0].startswith("rcxlb: "), str(result)
+    assert names in lines[0], str(result)
+    assert result.out == "", str(result)
+    return lines[0]
+
+
+@pytest.mark.parametrize("words, code, names", [pytest.param(*row[1:], id=row[0]) for row in WRONG])
+def test_wrong_use_is_one_clear_line_and_changes_nothing(shared_lab, words, code, names):
+    before = configured(shared_lab.rcxlb.status())
+    result = shared_lab.rcxlb.attempt(*words)
+    assert_one_line(result, code, names)
+    assert configured(shared_lab.rcxlb.status()) == before
+
+
+# Commands that need a loaded rcxlb, when there is none.
+UNLOADED = [
+    ["services", "list"], ["services", "add", "web", "--listen", "*:3100"], ["services", "del", "web"],
+    ["backends", "list"], ["backends", "add", "127.0.0.1:3001"], ["backends", "del", "127.0.0.1:3001"],
+    ["backends", "drain", "127.0.0.1:3001"], ["why", "192.0.2.2:1"], ["config"],
+]
+
+
+@pytest.mark.parametrize("words", UNLOADED, ids=" ".join)
+def test_nothing_is_loaded(lab, words):
+    line = assert_one_line(lab.rcxlb.attempt(*words), 1, "load")
+    assert str(lab.rcxlb.pins) in line or "rcxlb load" in line
+    assert lab.pins_left() == []
+
+
+def test_status_of_nothing(lab):
+    status = json.loads(lab.rcxlb("status", "--json"))
+    assert status["loaded"] is False
+    assert not status["services"]

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`--help` of every command, and the version."""
+import pytest
+
+HELP = {
+    ("",): ["load", "unload", "status", "services", "backends", "why", "config", "version"],
+    ("load",): ["--listen", "--xdp", "--no-agent"],
+    ("unload",): [],
+    ("status",): ["--json"],
+    ("services",): ["list", "add", "del", "--listen", "--hash", "--balance", "--json"],
+    ("services", "add"): ["--listen", "--hash", "--balance"],
+    ("services", "del"): [],
+    ("services", "list"): ["--json"],
+    ("backends",): ["list", "add", "del", "drain", "undrain", "--weight", "--max-connections", "-s", "--json"],
+    ("backends", "add"): ["--weight", "--max-connections", "-s"],
+    ("backends", "del"): ["-s"],
+    ("backends", "drain"): ["-s"],
+    ("backends", "undrain"): ["-s"],
+    ("why",): ["-s", "--json"],
+    ("config",): [],
+    ("version",): [],
+}
+
+
+@pytest.mark.parametrize("words", HELP, ids=" ".join)
+def test_help_exits_0_and_names_the_options(shared_lab, words):
+    result = shared_lab.rcxlb.attempt(*(word for word in words if word), "--help")
+    assert result.code == 0, str(result)
+    assert result.err == ""
+    for option in HELP[words]:
+        assert option in result.out, f"{option} is not in:\n{result.out}"
+
+
+def test_help_needs_nothing_loaded(lab):
+    assert "load" in lab.rcxlb("--help")
+    assert "--listen" in lab.rcxlb("load", "--help")
+
+
+def test_version(lab):
+    text = lab.rcxlb("version")
+    assert any(character.isdigit() for character in text)
+    lab.load()
+    assert lab.rcxlb.status()["version"] in text
+
+
+def test_a_full_output_device_is_an_error(lab):
+    """What could not be printed is not silently lost."""
+    lab.load()
+    words = ["sh", "-c", 'exec "$@" > /dev/full', "sh"]
+    for command in (["status", "--json"], ["config"], ["version"]):
+        result = lab.rcxlb.attempt(*command, before=words)
+        assert result.code == 1, str(result)
+        assert result.err.startswith("rcxlb: "), str(result)

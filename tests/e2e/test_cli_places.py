@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Without permission, in the wrong place, beside somebody else's files: one clear line, and nothing half done."""
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness.kernel import held_by, still_there, xdp_attached
+from harness.lab import BPFFS, Lab
+from harness.namespace import run
+from harness.rcxlb import Rcxlb, configured
+from test_cli_errors import assert_one_line
+
+NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+NO_CAPABILITIES = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
+LOAD = ["load", "eth0", "--no-agent"]
+CHANGES = [
+    ["backends", "add", "127.0.0.1:3009"], ["backends", "del", "127.0.0.1:3001"], ["backends", "drain", "127.0.0.1:3001"],
+    ["services", "add", "web", "--listen", "*:3100"], ["services", "del", "default"], ["load", "eth0", "--listen", "*:3100", "--no-agent"], ["unload"],
+]
+LOOKS = [["status", "--json"], ["backends", "list"], ["why", "192.0.2.2:1"], ["config"]]
+
+
+def make_reachable(lab):
+    """The binary where everybody may run it."""
+    copy = lab.folder / "rcxlb"
+    shutil.copy(lab.rcxlb.binary, copy)
+    copy.chmod(0o755)
+    lab.rcxlb.binary = copy
+    return lab
+
+
+@pytest.fixture
+def reachable(lab):
+    return make_reachable(lab)
+
+
+@pytest.fixture(scope="module")
+def guarded(bpffs):
+    """Loaded, with an instance that runs, for tests in which nothing may change."""
+    del bpffs
+    made = make_reachable(Lab())
+    made.instances(3001)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def unchanged(guarded):
+    """Loads when it is not loaded, whatever a test before left; afterwards everything must be as it was."""
+    if not guarded.rcxlb.status()["loaded"]:
+        guarded.host.ip("link set eth0 xdp off")
+        guarded.load_with(3001)
+    status, held, xdp = configured(guarded.rcxlb.status()), held_by(guarded.rcxlb.pins), xdp_attached(guarded.host)
+    yield guarded
+    assert configured(guarded.rcxlb.status()) == status
+    assert still_there(held) == held
+    assert xdp_attached(guarded.host) == xdp
+    assert guarded.who() == "i3001"
+
+
+@pytest.mark.parametrize("before", [NOBODY, NO_CAPABILITIES], ids=["nobody", "root without capabilities"])
+def test_without_permission_nothing_is_loaded(reachable, before):
+    assert_one_line(reachable.rcxlb.attempt(*LOAD, before=before), 1, "root")
+    assert reachable.pins_left() == []
+    assert not xdp_attached(reachable.host)
+    reachable.load()
+
+
+@pytest.mark.parametrize("before", [NOBODY, NO_CAPABILITIES], ids=["nobody", "root without capabilities"])
+@pytest.mark.parametrize("words", CHANGES, ids=" ".join)
+def test_without_permission_nothing_is_changed(unchanged, before, words):
+    assert_one_line(unchanged.rcxlb.attempt(*words, before=before), 1, "root")
+
+
+@pytest.mark.parametrize("words", LOOKS, ids=" ".join)
+def test_without_permission_nothing_is_shown(unchanged, words):
+    assert_one_line(unchanged.rcxlb.attempt(*words, before=NOBODY), 1, "root")
+
+
+@pytest.mark.parametrize("words", [["version"], ["--help"], ["load", "--help"]], ids=" ".join)
+def test_help_and_version_need_no_permission(guarded, words):
+    assert guarded.rcxlb.attempt(*words, before=NOBODY).code == 0
+
+
+def test_an_empty_pin_folder_is_not_ours(lab):
+    lab.rcxlb.pins.mkdir()
+    assert_one_line(lab.rcxlb.attempt(*LOAD), 1, str(lab.rcxlb.pins))
+    assert lab.rcxlb.pins.is_dir()
+    assert not xdp_attached(lab.host)
+    lab.rcxlb.attempt("unload")
+    assert lab.rcxlb.pins.is_dir()
+    lab.rcxlb.pins.rmdir()
+    lab.load()
+
+
+def foreign_map(path):
+    run("bpftool", "map", "create", str(path), "type", "array", "key", "4", "value", "8", "entries", "1", "name", "other")
+
+
+@pytest.mark.parametrize("name", ["other", "backends", "meta", "steer"])
+def test_a_pin_folder_with_foreign_pins_is_not_ours(lab, name):
+    """Also when they have names that we use."""
+    lab.rcxlb.pins.mkdir()
+    foreign_map(lab.rcxlb.pins / name)
+    for words in (LOAD, ["unload"], ["backends", "add", "127.0.0.1:3001"], ["services", "add", "a", "--listen", "*:1"]):
+        result = lab.rcxlb.attempt(*words)
+        assert result.code == 1, str(result)
+        assert len(result.err.splitlines()) == 1, str(result)
+        assert (lab.rcxlb.pins / name).exists(), f"`{' '.join(words)}` removed a foreign pin"
+    assert not xdp_attached(lab.host)
+    (lab.rcxlb.pins / name).unlink()
+    lab.rcxlb.pins.rmdir()
+    lab.load()
+
+
+def test_a_pin_folder_outside_a_bpffs(lab):
+    outside = lab.folder / "pins"
+    result = lab.rcxlb.attempt(*LOAD, **{"RCXLB_PIN_DIR": str(outside)})
+    assert_one_line(result, 1, str(outside))
+    assert not outside.exists()
+    assert not xdp_attached(lab.host)
+
+
+def test_a_pin_folder_that_is_a_file(lab):
+    foreign_map(lab.rcxlb.pins)
+    assert_one_line(lab.rcxlb.attempt(*LOAD), 1, str(lab.rcxlb.pins))
+    assert lab.rcxlb.pins.exists()
+    lab.rcxlb.pins.unlink()
+
+
+@pytest.mark.parametrize("value", ["relative/path", "/sys/fs/bpf/rcxlb.dotted", "/" + "x" * 5000],
+                         ids=["relative", "dots", "too long"])
+def test_a_pin_folder_that_cannot_be(lab, value):
+    result = lab.rcxlb.attempt(*LOAD, **{"RCXLB_PIN_DIR": value})
+    assert_one_line(result, None, "RCXLB_PIN_DIR")
+
+
+def test_a_run_folder_that_cannot_be_made(lab):
+    blocker = lab.folder / "file"
+    blocker.write_text("", encoding="ascii")
+    assert_one_line(lab.rcxlb.attempt(*LOAD, **{"RCXLB_RUN_DIR": str(blocker / "run")}), 1, str(blocker))
+    assert lab.pins_left() == []
+    assert not xdp_attached(lab.host)
+
+
+@pytest.fixture
+def read_only_bpffs(lab):
+    """A bpffs of its own, mounted read-only where nobody else looks."""
+    folder = lab.folder / "bpffs"
+    folder.mkdir()
+    run("mount", "-t", "bpf", "-o", "ro", "bpf", str(folder))
+    yield folder
+    run("umount", str(folder))
+
+
+def in_bpffs(folder):
+    """Names in a bpffs, without those that the kernel puts into each."""
+    return [path.name for path in folder.iterdir() if not path.name.endswith(".debug")]
+
+
+def test_a_read_only_bpffs(lab, read_only_bpffs):
+    result = lab.rcxlb.attempt(*LOAD, **{"RCXLB_PIN_DIR": str(read_only_bpffs / "rcxlb")})
+    assert_one_line(result, 1, str(read_only_bpffs))
+    assert not xdp_attached(lab.host)
+    assert in_bpffs(read_only_bpffs) == []
+
+
+@pytest.fixture
+def own_bpffs(lab):
+    """A bpffs that holds nothing but the pins of this test."""
+    folder = lab.folder / "bpffs"
+    folder.mkdir()
+    run("mount", "-t", "bpf", "bpf", str(folder))
+    lab.rcxlb.pins = folder / "rcxlb"
+    yield folder
+    lab.rcxlb.attempt("unload")
+    run("umount", str(folder))
+
+
+def test_a_bpffs_that_becomes_read_only(lab, own_bpffs):
+    """Unload says what is in its way and leaves things working."""
+    lab.load_with(3001)
+    lab.instances(3001)
+    run("mount", "-o", "remount,ro", str(own_bpffs))
+    assert_one_line(lab.rcxlb.attempt("unload"), 1, str(own_bpffs))
+    assert lab.who() == "i3001"
+    run("mount", "-o", "remount,rw", str(own_bpffs))
+    lab.rcxlb("unload")
+    assert not lab.rcxlb.pins.exists()
+
+
+def test_unload_leaves_nothing_in_its_bpffs(lab, own_bpffs):
+    lab.load_with(3001)
+    lab.rcxlb("unload")
+    assert in_bpffs(own_bpffs) == []
+
+
+def test_load_in_a_private_mount_namespace_says_that_its_pins_would_vanish(lab):
+    words = ["ip", "netns", "exec", lab.host.name, str(lab.rcxlb.binary), *LOAD]
+    result = lab.rcxlb.execute(words, LOAD)
+    line = assert_one_line(result, 1, "nsenter")
+    assert "ip netns exec" in line
+    assert lab.pins_left() == []
+    assert not xdp_attached(lab.host)
+    assert lab.rcxlb.status()["loaded"] is False
+
+
+def test_load_from_another_network_namespace_is_refused(lab):
+    lab.load_with(3001)
+    lab.instances(3001)
+    held = held_by(lab.rcxlb.pins)
+    words = lab.clients.command(lab.rcxlb.binary, *LOAD)
+    assert_one_line(lab.rcxlb.execute(words, LOAD), 1, "namespace")
+    assert held_by(lab.rcxlb.pins) == held
+    assert not xdp_attached(lab.clients)
+    assert lab.who() == "i3001"
+
+
+def test_two_rcxlb_on_one_interface(lab):
+    """The second one is loaded as well, or says why not; the first goes on either way."""
+    lab.load_with(3001)
+    lab.instances(3001)
+    second = Rcxlb(lab.host, lab.rcxlb.pins.with_name(f"{lab.tag}-second"), lab.folder / "run-second")
+    result = second.attempt(*LOAD, "--listen", "*:3100")
+    if result.code != 0:
+        assert_one_line(result, 1, "eth0")
+        assert second.status()["loaded"] is False
+    assert lab.who() == "i3001"
+    second.attempt("unload")
+    assert lab.pins_left() == [str(lab.rcxlb.pins)]
+    assert xdp_attached(lab.host)
+    assert lab.who() == "i3001"
+
+
+def test_a_file_system_that_is_full_changes_nothing(lab):
+    """The folder of run-time files has no room left."""
+    small = lab.folder / "small"
+    small.mkdir()
+    run("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small))
+    lab.rcxlb.runs = small / "run"
+    try:
+        lab.load_with(3001)
+        (small / "filler").write_bytes(b"")
+        subprocess.run(["dd", "if=/dev/zero", f"of={small}/filler", "bs=4k"], stderr=subprocess.DEVNULL, check=False)
+        before = configured(lab.rcxlb.status())
+        result = lab.rcxlb.attempt("backends", "add", "127.0.0.1:3002-3100")
+        if result.code != 0:
+            assert_one_line(result, 1, str(small))
+            assert configured(lab.rcxlb.status()) == before
+        Path(small / "filler").unlink()
+        lab.rcxlb("unload")
+    finally:
+        run("umount", str(small))
+
+
+def test_pins_stay_where_they_are_named(lab):
+    lab.load()
+    assert lab.rcxlb.pins.is_dir()
+    assert [path for path in os.listdir(BPFFS) if lab.tag in path] == [lab.tag]

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Many commands at once: each takes effect, none half."""
+from harness.lab import HOST4
+from harness.rcxlb import configured
+from harness.settings import COMMAND_SECONDS
+
+
+def finish(running):
+    """Waits for all; the errors of those that failed."""
+    failures = []
+    for process in running:
+        _, err = process.communicate(timeout=COMMAND_SECONDS)
+        if process.returncode != 0:
+            failures.append((process.returncode, err))
+    return failures
+
+
+def test_fifty_adds_at_once(lab):
+    lab.load()
+    addresses = [f"127.0.0.1:{port}" for port in range(4001, 4051)]
+    running = [lab.rcxlb.popen("backends", "add", address) for address in addresses]
+    assert finish(running) == []
+    assert {entry["address"] for entry in lab.rcxlb.json("backends")["backends"]} == set(addresses)
+    instances = [lab.instance(f"i{port}", port) for port in (4001, 4025, 4050)]
+    assert len(instances) == len(set(lab.tally(60)))
+
+
+def test_adds_and_deletions_at_once(lab):
+    lab.load()
+    lab.rcxlb("backends", "add", "127.0.0.1:4001-4010")
+    running = [lab.rcxlb.popen("backends", "del", f"127.0.0.1:{port}") for port in range(4001, 4011)]
+    running += [lab.rcxlb.popen("backends", "add", f"127.0.0.1:{port}") for port in range(5001, 5011)]
+    assert finish(running) == []
+    found = {entry["address"] for entry in lab.rcxlb.json("backends")["backends"]}
+    assert found == {f"127.0.0.1:{port}" for port in range(5001, 5011)}
+
+
+def test_services_at_once(lab):
+    lab.load()
+    names = [f"service{i}" for i in range(10)]
+    running = [lab.rcxlb.popen("services", "add", name, "--listen", f"*:{3100 + i}") for i, name in enumerate(names)]
+    assert finish(running) == []
+    assert set(configured(lab.rcxlb.status())) == {"default", *names}
+
+
+def test_one_address_for_many_services_at_once_goes_to_one(lab):
+    lab.load()
+    running = [lab.rcxlb.popen("services", "add", f"service{i}", "--listen", "*:3100") for i in range(8)]
+    failures = finish(running)
+    assert [code for code, _ in failures] == [1] * 7, failures
+    assert len(configured(lab.rcxlb.status())) == 2
+
+
+def test_status_always_parses_while_others_change(lab):
+    lab.load()
+    add = ["backends", "add", "127.0.0.1:4001-4016"]
+    delete = ["backends", "del", "127.0.0.1:4001-4016"]
+    for words in [add, delete] * 5:
+        writer = lab.rcxlb.popen(*words)
+        while writer.poll() is None:
+            assert len(lab.rcxlb.service()["backends"]) in (0, 16)
+        assert finish([writer]) == []
+
+
+def test_loads_at_once_make_one(lab):
+    running = [lab.rcxlb.popen("load", "eth0", "--no-agent") for _ in range(8)]
+    assert finish(running) == []
+    lab.rcxlb("backends", "add", "127.0.0.1:3001")
+    lab.instances(3001)
+    assert lab.who(HOST4) == "i3001"
+    running = [lab.rcxlb.popen("unload") for _ in range(4)]
+    for process in running:
+        process.communicate(timeout=COMMAND_SECONDS)
+    assert lab.pins_left() == []

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The command line is killed at random moments: the state is the one before or the one after, and open connections
+stay open."""
+import random
+import subprocess
+import time
+
+import pytest
+
+from harness.kernel import held_by, still_there
+from harness.lab import HOST4
+from harness.poll import wait_until
+from harness.rcxlb import Rcxlb, configured
+from harness.settings import BINARY, COMMAND_SECONDS, OTHER_BINARY, scaled
+
+OPEN = 100
+RANGE = "127.0.0.1:4001-4016"
+
+# Words of a change, and the words that take it back.
+CHANGES = {
+    "a range of backends": (["backends", "add", RANGE], ["backends", "del", RANGE]),
+    "a service": (["services", "add", "extra", "--listen", "*:3100", "--listen", "*:3101"], ["services", "del", "extra"]),
+    "draining": (["backends", "drain", "127.0.0.1:3001"], ["backends", "undrain", "127.0.0.1:3001"]),
+}
+
+
+def run_and_kill(rcxlb, words, longest):
+    """Starts the command and kills it at some moment between its start and a little after its usual end."""
+    process = rcxlb.popen(*words)
+    try:
+        process.wait(timeout=random.uniform(0, longest))
+    except subprocess.TimeoutExpired:
+        process.kill()
+    process.communicate(timeout=COMMAND_SECONDS)
+
+
+def timed(rcxlb, words):
+    start = time.monotonic()
+    rcxlb(*words)
+    return time.monotonic() - start
+
+
+def assert_all_echo(connections):
+    assert all(connection.echoes() for connection in connections), "a connection was cut"
+
+
+def state_of(rcxlb):
+    return configured(rcxlb.status())
+
+
+def learn(rcxlb, do, undo):
+    """The states without and with a change, and how long it takes to make."""
+    without = state_of(rcxlb)
+    longest = max(timed(rcxlb, do), 0.02) * 1.2
+    done = state_of(rcxlb)
+    assert done != without
+    rcxlb(*undo)
+    assert state_of(rcxlb) == without
+    return without, done, longest
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_killed_while_changing(lab, change):
+    do, undo = CHANGES[change]
+    lab.load_with(3001)
+    lab.instances(3001)
+    connections = [lab.dial() for _ in range(OPEN)]
+    without, done, longest = learn(lab.rcxlb, do, undo)
+    seen = {"before": 0, "after": 0}
+    for turn in range(2 * scaled(23, 3)):
+        words, before, after = (do, without, done) if turn % 2 == 0 else (undo, done, without)
+        run_and_kill(lab.rcxlb, words, longest)
+        found = state_of(lab.rcxlb)
+        assert found in (before, after), f"turn {turn}: neither before nor after `{' '.join(words)}`"
+        seen["before" if found == before else "after"] += 1
+        if found == before:
+            lab.rcxlb(*words)
+        assert state_of(lab.rcxlb) == after
+    print(f"{change}: {seen}")
+    assert_all_echo(connections)
+    assert lab.who() == "i3001"
+
+
+def test_killed_while_loading_again(lab):
+    lab.load_with(3001)
+    lab.instances(3001)
+    connections = [lab.dial() for _ in range(OPEN)]
+    words = ["load", "eth0", "--no-agent"]
+    longest = timed(lab.rcxlb, words) * 1.2
+    before, held = state_of(lab.rcxlb), held_by(lab.rcxlb.pins)
+    for _ in range(scaled(25, 4)):
+        run_and_kill(lab.rcxlb, words, longest)
+        assert state_of(lab.rcxlb) == before
+        assert lab.who() == "i3001"
+    lab.rcxlb(*words)
+    assert held_by(lab.rcxlb.pins) == held
+    assert_all_echo(connections)
+
+
+def test_killed_while_loading(lab):
+    """Loaded and steering, or not loaded; then the next load works, and unload leaves nothing."""
+    lab.instances(3001)
+    words = ["load", "eth0", "--no-agent"]
+    longest = timed(lab.rcxlb, words) * 1.2
+    lab.rcxlb("unload")
+    for _ in range(scaled(20, 4)):
+        run_and_kill(lab.rcxlb, words, longest)
+        status = lab.rcxlb.status()
+        if status["loaded"]:
+            assert configured(status) == {"default": (["*:3000"], [])}
+        else:
+            assert not status["services"]
+            lab.rcxlb(*words)
+        lab.rcxlb("backends", "add", "127.0.0.1:3001")
+        assert lab.who() == "i3001"
+        lab.rcxlb("unload")
+        assert lab.pins_left() == []
+
+
+def test_killed_while_unloading(lab):
+    lab.load_with(3001)
+    lab.instances(3001)
+    connections = [lab.dial() for _ in range(OPEN)]
+    longest = timed(lab.rcxlb, ["unload"]) * 1.2
+    held = []
+    for _ in range(scaled(20, 4)):
+        lab.load_with(3001)
+        held.append(held_by(lab.rcxlb.pins))
+        run_and_kill(lab.rcxlb, ["unload"], longest)
+        status = lab.rcxlb.status()
+        if status["loaded"]:
+            assert list(configured(status)["default"][1]) == [("127.0.0.1:3001", 1, False)]
+            assert lab.who(HOST4) == "i3001"
+            lab.rcxlb("unload")
+        assert lab.rcxlb.status()["loaded"] is False
+    assert_all_echo(connections)
+    lab.rcxlb.attempt("unload")
+    assert lab.pins_left() == []
+    wait_until(lambda: not any(still_there(each) for each in held), "all of it is freed")
+
+
+@pytest.mark.skipif(not OTHER_BINARY, reason="RCXLB_OTHER does not name a binary of another version")
+def test_killed_while_replacing(lab):
+    """Two builds replace each other's programs in turn; the one that is killed is completed by the next load."""
+    lab.load_with(3001)
+    lab.instances(3001)
+    connections = [lab.dial() for _ in range(OPEN)]
+    builds = [Rcxlb(lab.host, lab.rcxlb.pins, lab.rcxlb.runs, binary) for binary in (OTHER_BINARY, BINARY)]
+    words = ["load", "eth0", "--no-agent"]
+    before = state_of(lab.rcxlb)
+    longest = max(timed(build, words) for build in builds) * 1.2
+    for turn in range(scaled(12, 2)):
+        build = builds[turn % 2]
+        run_and_kill(build, words, longest)
+        assert state_of(build) == before
+        assert lab.who() == "i3001"
+        build(*words)
+        assert lab.who() == "i3001"
+        assert lab.rcxlb.active("127.0.0.1:3001") >= OPEN
+    assert_all_echo(connections)
+    lab.load()

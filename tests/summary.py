@@ -1,0 +1,53 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Adds up JUnit files: summary.py NAME=FOLDER... prints a row for each, what failed, what was skipped and why."""
+import pathlib
+import sys
+import xml.etree.ElementTree as ElementTree
+
+
+def cases(folder):
+    for path in sorted(pathlib.Path(folder).glob("*.xml")):
+        try:
+            root = ElementTree.parse(path).getroot()
+        except ElementTree.ParseError as error:
+            yield path.stem, "failed", f"unreadable results: {error}"
+            continue
+        for case in root.iter("testcase"):
+            name = f"{path.stem}: {case.get('name')}"
+            wrong = [*case.iter("failure"), *case.iter("error")]
+            skipped = case.find("skipped")
+            if wrong:
+                yield name, "failed", (wrong[0].get("message") or wrong[0].text or "").strip().split("\n")[0]
+            elif skipped is not None:
+                yield name, "skipped", skipped.get("message") or "without a reason"
+            else:
+                yield name, "passed", ""
+
+
+def main(arguments):
+    total = {"passed": 0, "failed": 0, "skipped": 0}
+    rows = []
+    for argument in arguments:
+        title, folder = argument.split("=", 1)
+        row = dict.fromkeys(total, 0)
+        for name, outcome, reason in cases(folder):
+            row[outcome] += 1
+            if outcome != "passed":
+                print(f"{title}: {outcome}: {name}: {reason[:200]}")
+        if not sum(row.values()):
+            print(f"{title}: failed: no test has left results in {folder}")
+            row["failed"] = 1
+        rows.append((title, row))
+        for outcome, count in row.items():
+            total[outcome] += count
+    width = max(len(title) for title, _ in rows)
+    print(f"\n{'on':{width}}  passed  failed  skipped")
+    for title, row in rows:
+        print(f"{title:{width}}  {row['passed']:6}  {row['failed']:6}  {row['skipped']:7}")
+    skipped = f", {total['skipped']} skipped" if total["skipped"] else ""
+    print(f"\n{total['passed']} passed, {total['failed']} failed{skipped}")
+    return 1 if total["failed"] else 0
+
+
+sys.exit(main(sys.argv[1:]))
