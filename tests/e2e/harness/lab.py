@@ -3,6 +3,7 @@
 import itertools
 import os
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -59,7 +60,8 @@ class Lab:
         self.rcxlb("backends", "add", *(f"127.0.0.1:{port}" for port in backends))
 
     def start(self, words, ready=None, namespace=None):
-        process = Process((namespace or self.host).command(*words), ready=ready)
+        mortal = ["setpriv", "--pdeathsig", "KILL"]  # whatever becomes of the tests
+        process = Process((namespace or self.host).command(*mortal, *words), ready=ready)
         self.processes.append(process)
         return process
 
@@ -110,7 +112,7 @@ class Lab:
 
     def close(self):
         """Ends and removes everything, then says what was left although it should not have been."""
-        left = [f"unload: {why}" for why in self._unload()]
+        left = self._unload()
         for sock in self.sockets:
             sock.close()
         for process in self.processes:
@@ -123,11 +125,16 @@ class Lab:
         assert not left, f"left behind: {left}"
 
     def _unload(self):
-        result = self.rcxlb.attempt("unload")
-        if self.pins_left():
-            yield f"pins {self.pins_left()} ({result.err.strip()})"
+        """What is wrong with unloading; the rest is removed by force."""
+        wrong = []
+        try:
+            why = self.rcxlb.attempt("unload").err.strip()
+            wrong = [f"{path} ({why})" for path in self.pins_left()]
+        except (AssertionError, subprocess.TimeoutExpired) as problem:
+            wrong = [str(problem)]
         for path in self.pins_left():
             shutil.rmtree(path)
+        return wrong
 
     def pins_left(self):
         return sorted(str(path) for path in BPFFS.glob(f"*{self.tag}*"))
