@@ -10,7 +10,6 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <mntent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,27 +38,6 @@ static uint64_t build_of(const char *version)
 	for (; *version; version++)
 		hash = (hash ^ (unsigned char)*version) * 0x100000001b3ull;
 	return hash;
-}
-
-/* The folder of the first cgroup v2 hierarchy that is mounted. */
-static int open_cgroup(struct error *error)
-{
-	FILE *mounts = setmntent("/proc/self/mounts", "re");
-	struct mntent *entry;
-	int fd = -1;
-
-	if (!mounts)
-		return failed(error, -errno, "cannot read /proc/self/mounts: %s", strerror(errno));
-	while (fd < 0 && (entry = getmntent(mounts)))
-		if (!strcmp(entry->mnt_type, "cgroup2"))
-			fd = open(entry->mnt_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	endmntent(mounts);
-	if (fd < 0)
-		return failed(
-		    error, -ENOENT,
-		    "no cgroup v2 is mounted, and without it no listening socket is seen; mount it: mount -t cgroup2 "
-		    "none /sys/fs/cgroup");
-	return fd;
 }
 
 static struct bpf_map *object_map(struct rcxlb_bpf *skel, int which)
@@ -138,7 +116,7 @@ static int pin_link(struct dataplane *dataplane, struct bpf_link *link, const ch
 
 static int attach_registrar(struct dataplane *dataplane, struct rcxlb_bpf *skel, struct error *error)
 {
-	int cgroup = open_cgroup(error), err;
+	int cgroup = place_cgroup(error), err;
 
 	if (cgroup < 0)
 		return cgroup;

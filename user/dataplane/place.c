@@ -7,6 +7,7 @@
 #include <libgen.h>
 #include <linux/capability.h>
 #include <linux/magic.h>
+#include <mntent.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -211,6 +212,26 @@ void place_forget(const struct place *place)
 	snprintf(path, sizeof(path), "%.*s/lock", PATH_MAX - SPARE, place->run);
 	unlink(path);
 	rmdir(place->run);
+}
+
+int place_cgroup(struct error *error)
+{
+	FILE *mounts = setmntent("/proc/self/mounts", "re");
+	struct mntent *entry;
+	int fd = -1;
+
+	if (!mounts)
+		return failed(error, -errno, "cannot read /proc/self/mounts: %s", strerror(errno));
+	while (fd < 0 && (entry = getmntent(mounts)))
+		if (!strcmp(entry->mnt_type, "cgroup2"))
+			fd = open(entry->mnt_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	endmntent(mounts);
+	if (fd < 0)
+		return failed(
+		    error, -ENOENT,
+		    "no cgroup v2 is mounted, and without it no listening socket is seen; mount it: mount -t cgroup2 "
+		    "none /sys/fs/cgroup");
+	return fd;
 }
 
 int place_remove(const char *folder)

@@ -32,6 +32,9 @@ int place_lock(const struct place *place, bool exclusive, struct error *error);
 /* Removes the lock and the run folder, when that is then empty. To be called with the lock held. */
 void place_forget(const struct place *place);
 
+/* Opens the folder of the first cgroup v2 hierarchy that is mounted. A descriptor, the caller's, or -errno. */
+int place_cgroup(struct error *error);
+
 /* Removes a folder of pins and what is in it. Returns 0 (also when it is not there) or -errno. */
 int place_remove(const char *folder);
 

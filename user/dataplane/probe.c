@@ -4,13 +4,12 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <mntent.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "dataplane/dataplane.h"
+#include "dataplane/handle.h"
+#include "dataplane/place.h"
 #include "rcxlb.skel.h"
 
 static int try_bpf(const struct btf *kernel)
@@ -73,16 +72,11 @@ static int try_sock_ops(const struct btf *kernel)
 
 static int try_netns_cookie(const struct btf *kernel)
 {
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), err;
-	socklen_t size = sizeof(uint64_t);
+	struct error ignored;
 	uint64_t cookie;
 
 	(void)kernel;
-	if (fd < 0)
-		return -errno;
-	err = getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) ? -errno : 0;
-	close(fd);
-	return err;
+	return handle_netns_cookie(&cookie, &ignored);
 }
 
 static int try_sockmap(const struct btf *kernel)
@@ -104,18 +98,14 @@ static int try_iterator(const struct btf *kernel)
 
 static int try_cgroup(const struct btf *kernel)
 {
-	FILE *mounts = setmntent("/proc/self/mounts", "re");
-	struct mntent *entry;
-	int err = -ENOENT;
+	struct error ignored;
+	int fd = place_cgroup(&ignored);
 
 	(void)kernel;
-	if (!mounts)
-		return -errno;
-	while (err && (entry = getmntent(mounts)))
-		if (!strcmp(entry->mnt_type, "cgroup2"))
-			err = 0;
-	endmntent(mounts);
-	return err;
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
 }
 
 /* The verifier's word on all of it at once. */
