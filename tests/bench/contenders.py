@@ -20,6 +20,7 @@ class Contender:
 
     port = None  # what clients dial; None: the instances themselves
     program = None  # what must be installed
+    order = "turn"  # in which clients dial the targets
 
     def __init__(self, sandbox):
         self.sandbox = sandbox
@@ -49,7 +50,11 @@ class Contender:
 
 
 class Direct(Contender):
-    """No balancer: clients dial the instances in turn."""
+    """No balancer: clients dial the instances, in turn or each one drawn at random."""
+
+    def __init__(self, sandbox, order="turn"):
+        super().__init__(sandbox)
+        self.order = order
 
 
 class Rcxlb(Contender):

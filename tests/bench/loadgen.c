@@ -48,7 +48,8 @@ struct options {
 	unsigned int connections;
 	double seconds;
 	double warm_up;
-	bool reset; /* end connections with RST: leaves no TIME_WAIT, so that ports last for ever */
+	bool random; /* each connection to an address drawn at random, as a hash gives them; else in turn */
+	bool reset;  /* end connections with RST: leaves no TIME_WAIT, so that ports last for ever */
 	const char *path;
 };
 
@@ -204,9 +205,20 @@ static void conn__fail(struct conn *conn, const char *what, int err)
 	conn->begun = now_ns();
 }
 
+/* xorshift32 (Marsaglia 2003), the same numbers in every run. */
+static uint32_t draw(void)
+{
+	static uint32_t state = 2463534242u;
+
+	state ^= state << 13;
+	state ^= state >> 17;
+	state ^= state << 5;
+	return state;
+}
+
 static void conn__open(struct conn *conn)
 {
-	const struct sockaddr_in *to = &options.to[opened % options.to_count];
+	const struct sockaddr_in *to = &options.to[(options.random ? draw() : opened) % options.to_count];
 	const struct sockaddr_in *from = options.from_count ? &options.from[opened % options.from_count] : NULL;
 	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = conn };
 
@@ -505,6 +517,9 @@ static void set_option(int option, char *value)
 	case 'p':
 		options.path = value;
 		break;
+	case 'o':
+		options.random = !strcmp(value, "random");
+		break;
 	case 'r':
 		options.reset = strcmp(value, "fin");
 		break;
@@ -516,15 +531,11 @@ static void set_option(int option, char *value)
 static void parse_options(int argc, char **argv)
 {
 	static const struct option known[] = {
-		{ "mode", required_argument, NULL, 'm' },
-		{ "to", required_argument, NULL, 't' },
-		{ "from", required_argument, NULL, 'f' },
-		{ "connections", required_argument, NULL, 'c' },
-		{ "seconds", required_argument, NULL, 's' },
-		{ "warm-up", required_argument, NULL, 'w' },
-		{ "path", required_argument, NULL, 'p' },
-		{ "close", required_argument, NULL, 'r' },
-		{ 0 },
+		{ "mode", required_argument, NULL, 'm' },    { "to", required_argument, NULL, 't' },
+		{ "from", required_argument, NULL, 'f' },    { "connections", required_argument, NULL, 'c' },
+		{ "seconds", required_argument, NULL, 's' }, { "warm-up", required_argument, NULL, 'w' },
+		{ "path", required_argument, NULL, 'p' },    { "close", required_argument, NULL, 'r' },
+		{ "order", required_argument, NULL, 'o' },   { 0 },
 	};
 	int option;
 
