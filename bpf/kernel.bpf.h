@@ -44,9 +44,103 @@ struct sock_common {
 	struct in6_addr skc_v6_rcv_saddr;
 };
 
+struct list_head {
+	struct list_head *next;
+};
+
+struct wait_queue_head {
+	struct list_head head;
+};
+
+typedef struct wait_queue_head wait_queue_head_t;
+
+struct wait_queue_entry {
+	void *private;
+	void *func;
+	struct list_head entry;
+};
+
+typedef struct wait_queue_entry wait_queue_entry_t;
+
+struct socket_wq {
+	wait_queue_head_t wait;
+};
+
+/* An epoll instance; what it watches; and how it waits there. */
+struct eventpoll {
+	wait_queue_head_t wq;
+	struct list_head rdllist;
+};
+
+struct epitem {
+	struct eventpoll *ep;
+};
+
+struct eppoll_entry {
+	struct epitem *base;
+	wait_queue_entry_t wait;
+};
+
+/* A call of poll() or select(). */
+struct task_struct;
+
+struct poll_wqueues {
+	struct task_struct *polling_task;
+	int triggered;
+};
+
+struct rq {
+	__u64 clock;
+};
+
+struct cfs_rq {
+	struct rq *rq;
+};
+
+struct sched_entity {
+	struct cfs_rq *cfs_rq;
+};
+
+struct sched_info {
+	unsigned long long last_arrival;
+};
+
+struct task_io_accounting {
+	__u64 syscr;
+	__u64 syscw;
+};
+
+struct task_struct {
+	unsigned int __state;
+	int on_cpu;
+	int exit_state;
+	int pid;
+	struct task_struct *group_leader;
+	__u64 start_boottime;
+	unsigned long jobctl;
+	unsigned long nvcsw;
+	struct sched_entity se;
+	struct sched_info sched_info;
+	struct task_io_accounting ioac;
+};
+
 struct sock {
 	struct sock_common __sk_common;
 	__u32 sk_ack_backlog;
+	struct socket_wq *sk_wq;
+};
+
+struct request_sock {
+	struct sock *sk;
+};
+
+typedef struct {
+	int counter;
+} atomic_t;
+
+struct request_sock_queue {
+	atomic_t qlen; /* handshakes that are not complete */
+	struct request_sock *rskq_accept_head;
 };
 
 struct inet_sock {
@@ -55,16 +149,33 @@ struct inet_sock {
 
 struct inet_connection_sock {
 	struct inet_sock icsk_inet;
+	struct request_sock_queue icsk_accept_queue;
 };
 
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
+	__u64 tcp_mstamp; /* microseconds */
+};
+
+struct socket {
+	struct sock *sk;
+	struct socket_wq wq;
+};
+
+struct file {
+	void *private_data;
 };
 
 struct seq_file;
 
 struct bpf_iter_meta {
 	struct seq_file *seq;
+};
+
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	struct file *file;
 };
 
 struct bpf_iter__tcp {

@@ -18,6 +18,14 @@
 		__type(value, value_type);                                                                             \
 	} name __weak SEC(".maps")
 
+/* The timer that looks at event loops while connections come. Of the programs alone. */
+struct rcxlb_watch {
+	struct bpf_timer timer;
+	__u64 until; /* it ends at this time unless a connection comes */
+	__u32 backends; /* ids below it are looked at */
+	__u32 next;  /* of them, when they are too many for one tick */
+};
+
 /* Written by the command line. */
 MAP(meta, ARRAY, 1, __u32, struct rcxlb_meta, 0);                                           /* read by user space */
 MAP(services, HASH, RCXLB_MAX_SERVICES * RCXLB_MAX_LISTEN, struct rcxlb_endpoint, struct rcxlb_service, 0); /* steer */
@@ -50,11 +58,20 @@ MAP(health, ARRAY, RCXLB_MAX_BACKENDS, __u32, struct rcxlb_health, BPF_F_MMAPABL
 MAP(listeners, SOCKMAP, RCXLB_MAX_BACKENDS * RCXLB_ROWS, __u32, __u64, 0);                  /* steer */
 MAP(sockets, SK_STORAGE, 0, int, struct rcxlb_socket, BPF_F_NO_PREALLOC | BPF_F_CLONE);     /* register */
 
-/* Written by register (active, rows, refused) and steer (the counters): atomic additions, no field has two writers. */
+/* Written by register at listen(), and by loops when all holders are looked for: a whole value at a time. */
+MAP(owners, ARRAY, RCXLB_MAX_BACKENDS, __u32, struct rcxlb_thread, 0);                      /* loops */
+
+/* Written by loops. */
+MAP(epolls, LRU_HASH, RCXLB_MAX_EPOLLS, __u64, struct rcxlb_thread, 0);                     /* nobody else */
+MAP(loops, ARRAY, RCXLB_MAX_BACKENDS, __u32, struct rcxlb_loops, 0);                        /* user space */
+MAP(watch, ARRAY, 1, __u32, struct rcxlb_watch, 0);                                         /* nobody else */
+
+/* Written by register (active, rows, refused, since) and steer (the counters): atomic additions, no field has two writers. */
 MAP(load, ARRAY, RCXLB_MAX_BACKENDS, __u32, struct rcxlb_load, 0);                          /* user space */
 
 /* Written by steer. */
 MAP(exits, PERCPU_ARRAY, RCXLB_MAX_SERVICES + 1, __u32, struct rcxlb_exits, 0);             /* user space */
+MAP(shares, PERCPU_ARRAY, RCXLB_MAX_SERVICES, __u32, struct rcxlb_share, 0);                /* nobody else */
 MAP(why, ARRAY, 1, __u32, struct rcxlb_why, 0);                                             /* user space */
 
 /* Written by guard. */

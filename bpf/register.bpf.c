@@ -11,6 +11,7 @@
  */
 #include "maps.bpf.h"
 #include "ctx.bpf.h"
+#include "loops.bpf.h"
 
 /* Both hooks see every network namespace of the host. */
 const volatile __u64 netns_cookie = 0;
@@ -55,6 +56,7 @@ static __always_inline struct rcxlb_load *load_of(__u32 id, __u32 generation)
 		entry->failovers = 0;
 		entry->rows = 0;
 		entry->refused = 0;
+		entry->since = 0;
 	}
 	return entry;
 }
@@ -104,6 +106,20 @@ static __always_inline bool registered(const struct rcxlb_socket *self)
 		}                                                                                                      \
 	})
 
+/* Who calls listen() holds the socket alone, until it shares it: then `holders` finds the others. */
+static __always_inline void own(__u32 id)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct rcxlb_thread owner = {
+		.task = (__u64)task,
+		.started = BPF_CORE_READ(task, start_boottime),
+		.pid = BPF_CORE_READ(task, pid),
+		.holders = 1,
+	};
+
+	bpf_map_update_elem(&owners, &id, &owner, BPF_ANY);
+}
+
 /* listen() was called: the state is not LISTEN yet, but is before any connection can come. */
 static __always_inline void on_listen(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 {
@@ -131,6 +147,9 @@ static __always_inline void on_listen(struct bpf_sock_ops *ctx, struct bpf_sock 
 		self.row = row;
 	}
 	CONCLUDE(sk, entry, &self, err);
+	if (!err && !self.row)
+		entry->since = bpf_ktime_get_ns();
+	own(id);
 }
 
 static __always_inline void on_established(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
@@ -251,6 +270,7 @@ int survey(struct bpf_iter__tcp *ctx)
 	struct rcxlb_socket *self;
 	struct rcxlb_listener record = {};
 	bool ipv6_only;
+	__u64 wait;
 
 	if (!is_our_listener(sk))
 		return 0;
@@ -264,6 +284,8 @@ int survey(struct bpf_iter__tcp *ctx)
 	record.family = sk->skc_family;
 	record.ipv4 = socket_takes(record.family, ipv6_only, AF_INET);
 	record.ipv6 = socket_takes(record.family, ipv6_only, AF_INET6);
+	wait = (__u64)BPF_CORE_READ((struct sock *)sk, sk_wq);
+	record.loop = LOOPS_STATE(loops_look(self->backend, wait, RCXLB_BLOCKED_MS));
 	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
 	return 0;
 }

@@ -8,6 +8,8 @@
  */
 #include "maps.bpf.h"
 #include "ctx.bpf.h"
+#include "loops.bpf.h"
+#include "shares.bpf.h"
 #include "rcxlb/choice.h"
 
 #define COUNT(exits, field)                                                                                            \
@@ -40,50 +42,67 @@ static __always_inline bool is_down(__u32 id)
 	       bpf_ktime_get_ns() - check->renewed <= RCXLB_HEALTH_INTERVALS * 1000000ull * check->interval_ms;
 }
 
-/* Does the listener in this row exist, and does it take the client? Two bits: 1 exists, 2 takes. */
-static __always_inline __u32 look_at(__u32 key, __u32 family)
+/* A search among the listening sockets of one backend. An SO_REUSEPORT group has several, each in a row. */
+struct rows {
+	__u32 id;
+	__u32 blocked_ms; /* 0: event loops are not looked at */
+	__u16 family;
+	__u16 start;
+	__u16 count;
+	__u8 looked;   /* out: at so many that can take the client */
+	__u8 exists;   /* out: a listener does */
+	__u32 key;     /* out: of the best one that can take the client */
+	__u32 sight;   /* out: of its event loop, or RCXLB_NO_BACKEND when there is none */
+	__u32 queue;   /* out: its accept queue */
+	__u32 pending; /* out: handshakes that are not complete */
+};
+
+#define ROWS_LOOKS 8
+
+/* bpf_loop(): the next row; 1 ends the search. */
+static long look_at_row(__u32 i, struct rows *rows)
 {
+	__u32 key = (rows->start + i) % rows->count * RCXLB_MAX_BACKENDS + rows->id,
+	      sight = LOOPS_SIGHT(RCXLB_LOOP_UNKNOWN, 0);
 	struct bpf_sock *sk = bpf_map_lookup_elem(&listeners, &key);
 	struct tcp_sock *tcp;
-	bool ipv6_only = false;
-	__u32 seen = 0;
 
 	if (!sk)
 		return 0;
-	if (sk->state == BPF_TCP_LISTEN) {
-		if (sk->family == AF_INET6 && family == AF_INET) {
-			tcp = bpf_skc_to_tcp_sock(sk);
-			ipv6_only = tcp && BPF_CORE_READ_BITFIELD_PROBED(&tcp->inet_conn.icsk_inet.sk.__sk_common,
-									 skc_ipv6only);
+	tcp = bpf_skc_to_tcp_sock(sk);
+	if (sk->state == BPF_TCP_LISTEN && tcp) {
+		struct sock *inner = &tcp->inet_conn.icsk_inet.sk;
+
+		rows->exists = 1;
+		if (socket_takes(sk->family,
+				 sk->family == AF_INET6 &&
+				     BPF_CORE_READ_BITFIELD_PROBED(&inner->__sk_common, skc_ipv6only),
+				 rows->family)) {
+			rows->looked++;
+			if (rows->blocked_ms)
+				sight = loops_look(rows->id, (__u64)BPF_CORE_READ(inner, sk_wq), rows->blocked_ms);
+			if (sight < rows->sight) {
+				rows->sight = sight;
+				rows->key = key;
+				rows->queue = inner->sk_ack_backlog;
+				rows->pending = tcp->inet_conn.icsk_accept_queue.qlen.counter;
+			}
 		}
-		seen = 1 | (socket_takes(sk->family, ipv6_only, family) ? 2 : 0);
 	}
 	bpf_sk_release(sk);
-	return seen;
-}
-
-struct rows {
-	__u32 id;
-	__u32 family;
-	__u32 key;  /* out: of the last one looked at */
-	__u32 seen; /* out: of all */
-};
-
-/* bpf_loop(): the next row of a backend whose first listener is gone or cannot take the client. */
-static long look_at_row(__u32 i, struct rows *rows)
-{
-	rows->key = (i + 1) % RCXLB_ROWS * RCXLB_MAX_BACKENDS + rows->id;
-	rows->seen |= look_at(rows->key, rows->family);
-	return !!(rows->seen & 2);
+	return rows->sight == LOOPS_SIGHT(RCXLB_LOOP_ASLEEP, 0) || (rows->looked && !rows->blocked_ms) ||
+	       rows->looked >= ROWS_LOOKS;
 }
 
 /*
- * Facts about one candidate; returns the key of a listener of it in `listeners`. A global function: verified once, not
- * once per round of the walk.
+ * Facts about one candidate; returns the key of a listener of it in `listeners`. With blocked_ms 0 event loops are not
+ * looked at. A global function: verified once, not once per round of the walk.
  */
-__noinline int probe(__u32 id, __u32 family, struct rcxlb_facts *facts)
+__noinline int probe(__u32 id, __u32 family, __u32 start, __u32 blocked_ms, struct rcxlb_facts *facts)
 {
-	struct rows rows = { .id = id, .family = family, .key = id };
+	struct rows rows = {
+		.id = id, .family = family, .blocked_ms = blocked_ms, .count = 1, .sight = RCXLB_NO_BACKEND
+	};
 	struct rcxlb_backend *backend;
 	struct rcxlb_load *entry;
 
@@ -94,73 +113,167 @@ __noinline int probe(__u32 id, __u32 family, struct rcxlb_facts *facts)
 	entry = bpf_map_lookup_elem(&load, &id);
 	if (!backend || !entry)
 		return 0;
-	rows.seen = look_at(id, family);
-	if (!(rows.seen & 2) && entry->rows > 1)
-		bpf_loop(entry->rows - 1, look_at_row, &rows, 0);
-	facts->listens = rows.seen & 1;
-	facts->takes = !!(rows.seen & 2);
+	if (entry->rows > 1) {
+		rows.count = entry->rows;
+		rows.start = blocked_ms ? start % entry->rows : 0;
+		bpf_loop(entry->rows, look_at_row, &rows, 0);
+	} else {
+		look_at_row(0, &rows);
+	}
+	facts->listens = rows.exists;
+	facts->takes = rows.sight != RCXLB_NO_BACKEND;
 	facts->draining = !!(backend->flags & RCXLB_BACKEND_DRAINING);
 	facts->down = is_down(id);
+	facts->loop = LOOPS_STATE(rows.sight);
+	facts->suspect = LOOPS_SUSPECT(rows.sight);
+	facts->queue = rows.queue;
+	facts->active = entry->active;
+	facts->pending = rows.pending;
+	facts->passing = rcxlb_is_passing(entry->steered, entry->active);
+	facts->weight = backend->weight;
+	facts->max_connections = backend->max_connections;
 	return rows.key;
 }
 
-/* A connection on its way to a backend. */
+/*
+ * A connection on its way to a backend. In a map because the stacks of all that look at it together have 512 bytes; a
+ * CPU steers one connection at a time.
+ */
 struct request {
-	const struct rcxlb_table *table;
-	struct rcxlb_why *record; /* where to explain, or NULL */
+	struct rcxlb_endpoint client;
+	struct rcxlb_endpoint local; /* as it stands in `services` */
 	struct rcxlb_walk walk;
 	struct rcxlb_choice choice;
+	struct rcxlb_rule rule;
+	__u64 hash;
 	__u32 family;
-	__u32 former; /* candidate looked at before */
-	int key;      /* of the chosen backend's listener, or -1 */
+	__u32 blocked_ms; /* 0: the rule does not ask for event loops */
+	__u32 slow_start_ms;
+	__u32 behind;  /* backend that has far less than its share, or RCXLB_NO_BACKEND */
+	__u32 highest; /* id that was looked at */
+	int key;       /* of the chosen backend's listener, or -1 */
 };
 
-static __always_inline void explain_step(struct rcxlb_why *record, __u32 id, const struct rcxlb_facts *facts)
+/* The second is for questions: they come from a process, which a connection may interrupt. */
+MAP(requests, PERCPU_ARRAY, 2, __u32, struct request, 0);
+
+/* With what has to stay a pointer for the verifier. */
+struct search {
+	struct request *request;
+	const struct rcxlb_table *table;
+	struct rcxlb_why *record; /* where to explain, or NULL */
+};
+
+/* The rules, as a global function for the same reason as probe(). */
+__noinline int offer(struct rcxlb_choice *choice, const struct rcxlb_rule *rule, __u32 id,
+		     const struct rcxlb_facts *facts)
+{
+	return choice && rule && facts ? rcxlb_offer(choice, rule, id, facts) : 1;
+}
+
+static __always_inline void explain_step(struct rcxlb_why *record, const struct rcxlb_rule *rule, __u32 id,
+					 const struct rcxlb_facts *facts)
 {
 	__u32 at = record->steps++;
 
 	if (at >= RCXLB_WHY_STEPS)
 		return;
 	record->step[at].backend = id;
-	record->step[at].verdict = rcxlb_judge(facts);
+	record->step[at].verdict = rcxlb_judge(rule, facts);
+	record->step[at].loop = facts->loop;
+	record->step[at].active = facts->active;
+	record->step[at].queue = facts->queue;
+}
+
+static __always_inline bool is_warming(__u32 id, __u64 hash, __u32 slow_start_ms)
+{
+	struct rcxlb_load *entry = bpf_map_lookup_elem(&load, &id);
+
+	return entry && entry->since &&
+	       rcxlb_is_warming(hash, (bpf_ktime_get_ns() - entry->since) / 1000000, slow_start_ms);
+}
+
+static __always_inline int look_at(const struct search *search, __u32 id, struct rcxlb_facts *facts)
+{
+	struct request *request = search->request;
+	int key = probe(id, request->family, request->hash >> 40, request->blocked_ms, facts);
+
+	if (request->slow_start_ms)
+		facts->warming = is_warming(id, request->hash, request->slow_start_ms);
+	if (id > request->highest)
+		request->highest = id;
+	if (search->record)
+		explain_step(search->record, &request->rule, id, facts);
+	return key;
 }
 
 /* bpf_loop(): one candidate; 1 ends the walk. */
-static long look(__u32 i, struct request *request)
+static long look(__u32 i, struct search *search)
 {
-	__u32 id = rcxlb_candidate(request->table, &request->walk, i);
+	struct request *request = search->request;
+	__u32 id = rcxlb_candidate(search->table, &request->walk, i);
 	struct rcxlb_facts facts = {};
 	int key, done;
 
-	if (id == request->former) /* two slots of one backend */
+	if (rcxlb_looked_at(&request->choice, id, i))
 		return 0;
-	request->former = id;
-	key = probe(id, request->family, &facts);
-	if (request->record)
-		explain_step(request->record, id, &facts);
-	done = rcxlb_offer(&request->choice, id, &facts);
+	key = look_at(search, id, &facts);
+	done = offer(&request->choice, &request->rule, id, &facts);
 	if (request->choice.chosen == id)
 		request->key = key;
-	return done;
+	return !!done;
 }
 
-static __always_inline void choose(struct request *request, __u64 hash, __u8 balance)
+static __always_inline bool take_behind(const struct search *search)
 {
-	request->walk = rcxlb_walk(request->table, hash);
-	request->choice = rcxlb_choice(balance);
-	request->former = RCXLB_NO_BACKEND;
-	request->key = -1;
-	bpf_loop(request->walk.candidates, look, request, 0);
+	struct request *request = search->request;
+	struct rcxlb_facts facts = {};
+	int key;
+
+	if (request->behind == RCXLB_NO_BACKEND)
+		return false;
+	key = look_at(search, request->behind, &facts);
+	if (!rcxlb_offer_behind(&request->choice, &request->rule, request->behind, &facts))
+		return false;
+	request->key = key;
+	return true;
 }
 
-static __always_inline long assign(struct bpf_sk_lookup *ctx, __u32 key)
+static __always_inline void choose(struct search *search)
+{
+	struct request *request = search->request;
+
+	request->walk = rcxlb_walk(search->table, request->hash);
+	request->choice = rcxlb_choice(search->table, &request->walk);
+	request->key = -1;
+	if (!take_behind(search))
+		bpf_loop(request->walk.candidates, look, search, 0);
+}
+
+/* What the service demands, and at the moment. */
+static __always_inline void demand(const struct search *search, const struct rcxlb_service *service)
+{
+	struct request *request = search->request;
+	bool looks = service->balance != RCXLB_BALANCE_CONSISTENT;
+
+	request->rule = (struct rcxlb_rule){ .balance = service->balance, .load_factor = service->load_factor };
+	request->blocked_ms = looks ? service->blocked_ms : 0;
+	request->slow_start_ms = looks ? service->slow_start_ms : 0;
+	request->highest = 0;
+	request->behind = looks ? share_of(service->id, search->table, &request->rule) : RCXLB_NO_BACKEND;
+	if (service->balance != RCXLB_BALANCE_LEAST)
+		request->behind = RCXLB_NO_BACKEND;
+}
+
+/* The very socket that was looked at: the kernel would choose another one of its SO_REUSEPORT group. */
+static __always_inline long assign(struct bpf_sk_lookup *ctx, __u32 key, __u64 flags)
 {
 	struct bpf_sock *sk = bpf_map_lookup_elem(&listeners, &key);
 	long err;
 
 	if (!sk)
 		return -1;
-	err = bpf_sk_assign(ctx, sk, 0);
+	err = bpf_sk_assign(ctx, sk, flags);
 	bpf_sk_release(sk);
 	return err;
 }
@@ -173,26 +286,63 @@ static __always_inline void count_steered(const struct rcxlb_choice *choice)
 	if (!entry)
 		return;
 	__sync_fetch_and_add(&entry->steered, 1);
-	if (choice->failover)
+	if (rcxlb_is_failover(choice))
 		__sync_fetch_and_add(&entry->failovers, 1);
+	if (rcxlb_is_spilled(choice))
+		__sync_fetch_and_add(&entry->spilled, 1);
 }
 
-static __always_inline struct rcxlb_why *explain(const struct rcxlb_endpoint *client,
-						 const struct rcxlb_endpoint *local, __u32 service, __u64 hash)
+static __always_inline struct rcxlb_why *explain(const struct request *request, __u32 service)
 {
 	__u32 zero = 0;
 	struct rcxlb_why *record = bpf_map_lookup_elem(&why, &zero);
 
 	if (!record)
 		return NULL;
-	record->client = *client;
-	record->service = *local;
-	record->hash = hash;
-	record->slot = hash % RCXLB_TABLE_SIZE;
+	record->client = request->client;
+	record->service = request->local;
+	record->hash = request->hash;
+	record->slot = request->hash % RCXLB_TABLE_SIZE;
 	record->service_id = service;
 	record->chosen = RCXLB_NO_BACKEND;
 	record->steps = 0;
+	record->active = 0;
+	record->weight = 0;
+	record->emptiest = RCXLB_NO_BACKEND;
 	return record;
+}
+
+static __always_inline void explain_demand(struct rcxlb_why *record, const struct request *request)
+{
+	record->active = request->rule.active;
+	record->weight = request->rule.weight;
+	record->emptiest = request->behind;
+}
+
+/* Until a chosen listener is still there when it is assigned. */
+static __always_inline int steer_to_backend(struct bpf_sk_lookup *ctx, struct search *search, struct rcxlb_exits *count)
+{
+	struct request *request = search->request;
+
+	for (int attempt = 0; attempt < RCXLB_ATTEMPTS; attempt++) {
+		choose(search);
+		if (request->blocked_ms && !search->record)
+			loops_watch(request->highest);
+		if (request->key < 0) {
+			COUNT(count, none_usable);
+			return SK_DROP;
+		}
+		if (assign(ctx, request->key, request->blocked_ms ? BPF_SK_LOOKUP_F_NO_REUSEPORT : 0))
+			continue;
+		if (search->record)
+			search->record->chosen = request->choice.chosen;
+		else
+			count_steered(&request->choice);
+		COUNT(count, assigned);
+		return SK_PASS;
+	}
+	COUNT(count, assign_failed);
+	return SK_DROP;
 }
 
 SEC("sk_lookup")
@@ -200,57 +350,45 @@ int steer(struct bpf_sk_lookup *ctx)
 {
 	/* A packet comes in by an interface. Without one it is a question: `rcxlb why`, or a look-up of the kernel's
 	 * own. */
-	bool asked = !ctx->ingress_ifindex;
-	struct request request = { .family = ctx->family };
-	struct rcxlb_endpoint client, local;
+	__u32 asked = !ctx->ingress_ifindex, id, zero = 0;
 	struct rcxlb_service *service;
+	struct search search = {};
 	struct rcxlb_exits *count;
-	__u32 id, zero = 0;
-	__u64 hash;
+	struct request *request;
 	void *inner;
 
 	/* Keeps the type in the BTF, by which bpftool shows tables: the compiler leaves out what is only pointed at. */
 	__asm__ volatile("" : : "r"(bpf_core_type_id_local(struct rcxlb_table)));
 
-	if (ctx->protocol != IPPROTO_TCP) {
+	request = bpf_map_lookup_elem(&requests, &asked);
+	if (ctx->protocol != IPPROTO_TCP || !request) {
 		count = exits_of(RCXLB_MAX_SERVICES);
 		COUNT(count, not_tcp);
 		return SK_PASS;
 	}
-	lookup_local(ctx, &local);
-	service = find_service(&local, request.family);
+	lookup_local(ctx, &request->local);
+	request->family = ctx->family;
+	service = find_service(&request->local, request->family);
 	if (!service) {
 		count = exits_of(RCXLB_MAX_SERVICES);
 		COUNT(count, no_service);
 		return SK_PASS;
 	}
 	id = service->id;
-	lookup_client(ctx, &client);
-	hash = rcxlb_hash(service, &client, &local);
+	lookup_client(ctx, &request->client);
+	request->hash = rcxlb_hash(service, &request->client, &request->local);
 	count = asked ? NULL : exits_of(id);
-	request.record = asked ? explain(&client, &local, id, hash) : NULL;
 
 	inner = bpf_map_lookup_elem(&tables, &id);
-	request.table = inner ? bpf_map_lookup_elem(inner, &zero) : NULL;
-	if (!request.table || !request.table->members) {
+	search.request = request;
+	search.record = asked ? explain(request, id) : NULL;
+	search.table = inner ? bpf_map_lookup_elem(inner, &zero) : NULL;
+	if (!search.table || !search.table->members) {
 		COUNT(count, no_backend);
 		return SK_DROP;
 	}
-	for (int attempt = 0; attempt < RCXLB_ATTEMPTS; attempt++) {
-		choose(&request, hash, service->balance);
-		if (request.key < 0) {
-			COUNT(count, none_usable);
-			return SK_DROP;
-		}
-		if (assign(ctx, request.key))
-			continue;
-		if (request.record)
-			request.record->chosen = request.choice.chosen;
-		if (!asked)
-			count_steered(&request.choice);
-		COUNT(count, assigned);
-		return SK_PASS;
-	}
-	COUNT(count, assign_failed);
-	return SK_DROP;
+	demand(&search, service);
+	if (search.record)
+		explain_demand(search.record, request);
+	return steer_to_backend(ctx, &search, count);
 }

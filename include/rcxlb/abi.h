@@ -10,15 +10,15 @@
 #include <linux/types.h>
 
 /* Raised whenever a type below changes; kept in the pinned `meta` map and compared before anything else is read. */
-#define RCXLB_LAYOUT 1
+#define RCXLB_LAYOUT 2
 
-#define RCXLB_MAX_BACKENDS 1024
-#define RCXLB_MAX_SERVICES 64
-#define RCXLB_MAX_LISTEN 16 /* addresses of one service */
-#define RCXLB_MAX_WEIGHT 256
+#define RCXLB_MAX_BACKENDS   1024
+#define RCXLB_MAX_SERVICES   64
+#define RCXLB_MAX_LISTEN     16 /* addresses of one service */
+#define RCXLB_MAX_WEIGHT     256
 #define RCXLB_MAX_INTERFACES 64
-#define RCXLB_NAME_LEN 32 /* with the final 0 */
-#define RCXLB_TEXT_LEN 48 /* "[address]:port" with the final 0 */
+#define RCXLB_NAME_LEN	     32 /* with the final 0 */
+#define RCXLB_TEXT_LEN	     48 /* "[address]:port" with the final 0 */
 
 /* Prime, so that every stride of Maglev's permutations visits every slot; user/core/maglev.c says why not 65537. */
 #define RCXLB_TABLE_SIZE 196613
@@ -28,6 +28,9 @@
  * of RCXLB_MAX_BACKENDS: the socket of backend B in row R is entry R * RCXLB_MAX_BACKENDS + B.
  */
 #define RCXLB_ROWS 64
+
+/* Event loops of one backend that are watched: processes and threads that share its listening sockets. */
+#define RCXLB_LOOPS 4
 
 /* An address and a port. The any-address is :: for IPv6 and ::ffff:0.0.0.0 for IPv4. */
 struct rcxlb_endpoint {
@@ -53,14 +56,26 @@ enum rcxlb_hash {
 
 enum rcxlb_balance {
 	RCXLB_BALANCE_CONSISTENT = 0, /* the first in the hash's order that is usable */
+	RCXLB_BALANCE_BOUNDED = 1,    /* the first that is also not blocked, within its share and its limit */
+	RCXLB_BALANCE_LEAST = 2,      /* the first of these that would accept at once */
 };
+
+/* Of a service, where the operator says nothing. choice.h says what they are for, and bpf/README.md how they were
+ * found. */
+#define RCXLB_LOAD_FACTOR	125 /* percent of the fair share */
+#define RCXLB_BLOCKED_MS	5   /* without progress: an event loop is blocked */
+#define RCXLB_MAX_LOAD_FACTOR	10000
+#define RCXLB_MAX_BLOCKED_MS	60000
+#define RCXLB_MAX_SLOW_START_MS 3600000
 
 /* Map `services`, by struct rcxlb_endpoint: a service has an entry for each address that it listens on, all alike. */
 struct rcxlb_service {
 	__u32 id;
-	__u8 hash;    /* enum rcxlb_hash */
-	__u8 balance; /* enum rcxlb_balance */
-	__u16 flags;
+	__u8 hash;	     /* enum rcxlb_hash */
+	__u8 balance;	     /* enum rcxlb_balance */
+	__u16 load_factor;   /* percent */
+	__u32 blocked_ms;    /* as RCXLB_BLOCKED_MS */
+	__u32 slow_start_ms; /* a backend that came gets its share of new clients after this time; 0: at once */
 	__u64 hash_key[2];
 	char name[RCXLB_NAME_LEN];
 };
@@ -69,12 +84,12 @@ struct rcxlb_service {
 struct rcxlb_table {
 	__u32 members;
 	__u16 member[RCXLB_MAX_BACKENDS]; /* backend ids */
-	__u16 slot[RCXLB_TABLE_SIZE];     /* backend ids */
+	__u16 slot[RCXLB_TABLE_SIZE];	  /* backend ids */
 	__u16 unused;
 };
 
 enum rcxlb_backend_flags {
-	RCXLB_BACKEND_USED = 1,     /* the entry holds a backend */
+	RCXLB_BACKEND_USED = 1,	    /* the entry holds a backend */
 	RCXLB_BACKEND_DRAINING = 2, /* no new connections */
 };
 
@@ -82,9 +97,9 @@ enum rcxlb_backend_flags {
 struct rcxlb_backend {
 	struct rcxlb_endpoint endpoint;
 	__u16 weight;
-	__u16 flags;           /* enum rcxlb_backend_flags */
-	__u32 max_connections; /* 0: no limit */
-	__u32 generation;      /* another number each time that the id is given to another address */
+	__u16 flags;		   /* enum rcxlb_backend_flags */
+	__u32 max_connections;	   /* 0: no limit */
+	__u32 generation;	   /* another number each time that the id is given to another address */
 	char text[RCXLB_TEXT_LEN]; /* the endpoint, for people who dump the map */
 };
 
@@ -106,12 +121,76 @@ struct rcxlb_health {
 /* Map `load`, by backend id. Of the backend only while the generations agree; else it is the id's former owner's. */
 struct rcxlb_load {
 	__u32 generation;
-	__u32 active;    /* established connections accepted from its listeners since they were registered */
-	__u64 steered;   /* connections given to it */
-	__u64 spilled;   /* of these: its turn came because the hash's choice was too busy */
+	__u32 active;	 /* established connections accepted from its listeners since they were registered */
+	__u64 steered;	 /* connections given to it */
+	__u64 spilled;	 /* of these: its turn came because the hash's choice was too busy */
 	__u64 failovers; /* of these: because the hash's choice was absent, down or draining */
-	__u32 rows;      /* rows of `listeners` that were ever used: how far to look */
-	__u32 refused;   /* errno with which its last listener was refused by the map, 0: none */
+	__u32 rows;	 /* rows of `listeners` that were ever used: how far to look */
+	__u32 refused;	 /* errno with which its last listener was refused by the map, 0: none */
+	__u64 since;	 /* when its first listener came; 0: before the load */
+};
+
+/*
+ * How an event loop is doing, from best to worst. From RCXLB_LOOP_LATE on it is blocked: a connection given to it
+ * would wait.
+ */
+enum rcxlb_loop_state {
+	RCXLB_LOOP_ASLEEP = 0,	/* waits for something to do: accepts at once */
+	RCXLB_LOOP_ALIVE = 1,	/* works, and got something done a moment ago */
+	RCXLB_LOOP_AWAKE = 2,	/* works; since when is not known */
+	RCXLB_LOOP_UNKNOWN = 3, /* cannot be seen */
+	RCXLB_LOOP_LATE = 4,	/* a connection has been waiting in its accept queue for too long */
+	RCXLB_LOOP_AWAY = 5,	/* has been computing without a break for too long */
+	RCXLB_LOOP_STILL = 6,	/* has got nothing done for too long */
+	RCXLB_LOOP_STOPPED = 7, /* by a signal, a debugger or a frozen cgroup */
+};
+
+/* A thread as the kernel knows it: the pointer is this thread only while the other two agree. */
+struct rcxlb_thread {
+	__u64 task;
+	__u64 started; /* start_boottime */
+	__u32 pid;     /* of the thread, in the first PID namespace */
+	__u32 holders; /* processes that hold what it stands for; the thread is of the last one found */
+};
+
+/* Map `owners`, by backend id: who holds its listener. Map `epolls`, by address: whose an epoll instance is. */
+#define RCXLB_MAX_EPOLLS 4096
+
+/* A thread that waits for a backend's listeners: in epoll_wait() on an epoll instance, or in accept() or poll(). */
+struct rcxlb_loop {
+	__u64 epoll; /* the epoll instance, 0: none */
+	struct rcxlb_thread thread;
+	__u64 work;	/* sleeps, reads and writes so far */
+	__u64 ready;	/* first of the epoll instance's ready list, 0: it was empty */
+	__u64 still;	/* since then nothing is known to have got done */
+	__u64 progress; /* at this time or later something certainly got done */
+	__u64 looked;	/* at it, last */
+	__u64 suspect;	/* until then */
+	__u8 asleep;	/* then */
+	__u8 guessed;	/* the thread was never seen in there: it is its process's first one */
+	__u8 reads;	/* with read() and write(), which the kernel counts, and not recv() and send() alone */
+	__u8 unused[5];
+};
+
+/* Map `loops`, by backend id. */
+struct rcxlb_loops {
+	struct rcxlb_loop loop[RCXLB_LOOPS];
+};
+
+/* Map `shares`, by service id, per CPU: what the backends that listen have together. Renewed in passes over them. */
+struct rcxlb_share {
+	__u64 active;
+	__u32 weight;
+	__u32 emptiest; /* backend with the fewest connections for its weight, or RCXLB_NO_BACKEND */
+	__u64 renewed;
+	/* the pass that is under way */
+	__u64 next_active;
+	__u32 next_weight;
+	__u32 next_emptiest;
+	__u32 next_least; /* connections of that one */
+	__u32 next_least_weight;
+	__u32 next_member;
+	__u32 unused;
 };
 
 /* Map `sockets`: what a listening socket and every connection accepted from it know of themselves. */
@@ -124,25 +203,33 @@ struct rcxlb_socket {
 
 /* Map `exits`, by service id, per CPU: how the steer program ended. Entry RCXLB_MAX_SERVICES: not of any service. */
 struct rcxlb_exits {
-	__u64 assigned;      /* passed with a listener: steered */
-	__u64 not_tcp;       /* passed untouched */
+	__u64 assigned;	     /* passed with a listener: steered */
+	__u64 not_tcp;	     /* passed untouched */
 	__u64 no_service;    /* passed untouched */
 	__u64 no_backend;    /* dropped, RST: the service has no backend */
-	__u64 none_usable;   /* dropped, RST: every backend is absent, draining or cannot take this client */
+	__u64 none_usable;   /* dropped, RST: every backend is absent, draining, full or cannot take this client */
 	__u64 assign_failed; /* dropped, RST: listeners vanished while being chosen, RCXLB_ATTEMPTS times */
 };
 
 /* What became of one candidate. */
 enum rcxlb_verdict {
 	RCXLB_USABLE = 0,
-	RCXLB_ABSENT = 1,   /* nobody listens */
-	RCXLB_FAMILY = 2,   /* listens, but cannot take a client of this address family */
+	RCXLB_ABSENT = 1, /* nobody listens */
+	RCXLB_FAMILY = 2, /* listens, but cannot take a client of this address family */
 	RCXLB_DRAINING = 3,
-	RCXLB_DOWN = 4, /* by health check */
+	RCXLB_DOWN = 4,	   /* by health check */
+	RCXLB_FULL = 5,	   /* has max_connections */
+	RCXLB_BLOCKED = 6, /* its event loop is */
+	RCXLB_SUSPECT = 7, /* its event loop was, for long, a moment ago */
+	RCXLB_WARMING = 8, /* slow start: not this client yet */
+	RCXLB_LOADED = 9,  /* has more than its share of the connections */
+	RCXLB_AWAKE = 10,  /* its event loop is busy with something else */
+	RCXLB_COMING = 11, /* its event loop sleeps, but other connections are on their way to it */
+	RCXLB_VERDICTS,
 };
 
 #define RCXLB_NO_BACKEND 0xffffffffu
-#define RCXLB_WHY_STEPS 32
+#define RCXLB_WHY_STEPS	 32
 
 /* Map `why`, one entry: how the steer program chose when it was last asked and not steering. */
 struct rcxlb_why {
@@ -151,11 +238,17 @@ struct rcxlb_why {
 	__u64 hash;
 	__u32 service_id;
 	__u32 slot;
-	__u32 chosen; /* backend id, or RCXLB_NO_BACKEND */
-	__u32 steps;  /* candidates looked at; the first RCXLB_WHY_STEPS are below */
+	__u32 chosen;	/* backend id, or RCXLB_NO_BACKEND */
+	__u32 steps;	/* candidates looked at; the first RCXLB_WHY_STEPS are below */
+	__u64 active;	/* connections of all backends that listen; with weight, 0 when the rule does not ask */
+	__u32 weight;	/* of them */
+	__u32 emptiest; /* backend that was asked first because it has far less than its share, or RCXLB_NO_BACKEND */
 	struct {
 		__u16 backend;
-		__u16 verdict; /* enum rcxlb_verdict */
+		__u8 verdict; /* enum rcxlb_verdict */
+		__u8 loop;    /* enum rcxlb_loop_state */
+		__u32 active;
+		__u32 queue;
 	} step[RCXLB_WHY_STEPS];
 };
 
@@ -167,6 +260,8 @@ struct rcxlb_listener {
 	__u16 family; /* AF_INET or AF_INET6 */
 	__u8 ipv4;    /* takes IPv4 clients */
 	__u8 ipv6;    /* takes IPv6 clients */
+	__u8 loop; /* enum rcxlb_loop_state, with RCXLB_BLOCKED_MS */
+	__u8 unused[3];
 };
 
 enum rcxlb_xdp_mode {
@@ -195,15 +290,18 @@ struct rcxlb_guard_stats {
 #define RCXLB_SIZE(type, bytes) _Static_assert(sizeof(struct type) == (bytes), #type " has another size than the ABI")
 RCXLB_SIZE(rcxlb_endpoint, 20);
 RCXLB_SIZE(rcxlb_meta, 72);
-RCXLB_SIZE(rcxlb_service, 56);
+RCXLB_SIZE(rcxlb_service, 64);
 RCXLB_SIZE(rcxlb_table, 395280);
 RCXLB_SIZE(rcxlb_backend, 80);
 RCXLB_SIZE(rcxlb_health, 24);
-RCXLB_SIZE(rcxlb_load, 40);
+RCXLB_SIZE(rcxlb_load, 48);
+RCXLB_SIZE(rcxlb_thread, 24);
+RCXLB_SIZE(rcxlb_loop, 88);
+RCXLB_SIZE(rcxlb_share, 56);
 RCXLB_SIZE(rcxlb_socket, 16);
 RCXLB_SIZE(rcxlb_exits, 48);
-RCXLB_SIZE(rcxlb_why, 192);
-RCXLB_SIZE(rcxlb_listener, 16);
+RCXLB_SIZE(rcxlb_why, 464);
+RCXLB_SIZE(rcxlb_listener, 20);
 RCXLB_SIZE(rcxlb_interface, 20);
 RCXLB_SIZE(rcxlb_guard_stats, 16);
 

@@ -142,13 +142,16 @@ static uint32_t pure_choice(const struct rcxlb_table *table, const struct rcxlb_
 {
 	struct rcxlb_service service = { .hash_key = { model.hash_key[0], model.hash_key[1] } };
 	struct rcxlb_walk walk = rcxlb_walk(table, rcxlb_hash(&service, client, local));
-	struct rcxlb_choice choice = rcxlb_choice(RCXLB_BALANCE_CONSISTENT);
+	struct rcxlb_choice choice = rcxlb_choice(table, &walk);
+	struct rcxlb_rule rule = { .balance = RCXLB_BALANCE_CONSISTENT };
 
 	for (uint32_t i = 0; i < walk.candidates; i++) {
 		uint32_t id = rcxlb_candidate(table, &walk, i);
 		struct rcxlb_facts facts = facts_of(id, endpoint_is_ipv4(client));
 
-		if (rcxlb_offer(&choice, id, &facts))
+		if (rcxlb_looked_at(&choice, id, i))
+			continue;
+		if (rcxlb_offer(&choice, &rule, id, &facts))
 			break;
 	}
 	return choice.chosen;

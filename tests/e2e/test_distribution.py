@@ -8,6 +8,14 @@ from harness.lab import CLIENTS4, CLIENTS6, HOST4, HOST6
 FIRST_PORT = 20000  # of clients, below the ports that the kernel gives out by itself
 
 
+@pytest.fixture(name="lab")
+def consistent_lab(lab):
+    """Where nothing but the hash counts."""
+    lab.load()
+    lab.rcxlb("services", "add", "default", "--listen", "*:3000", "--balance", "consistent")
+    return lab
+
+
 def test_connections_spread_evenly(lab):
     lab.load_with(3001, 3002, 3003)
     lab.instances(3001, 3002, 3003)

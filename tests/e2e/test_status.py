@@ -64,10 +64,34 @@ def test_services_and_backends_as_json(lab):
     lab.rcxlb("backends", "add", "127.0.0.1:3002", "[::1]:3003", "-s", "sticky", "--weight", "5", "--max-connections", "9")
     services = {entry.pop("name"): entry for entry in lab.rcxlb.json("services")["services"]}
     assert services == {
-        "default": {"listen": ["*:3000"], "hash": "tuple", "balance": "consistent", "backends": ["127.0.0.1:3001"]},
-        "sticky": {"listen": [f"{HOST4}:3100"], "hash": "client", "balance": "consistent",
-                   "backends": ["127.0.0.1:3002", "[::1]:3003"]},
+        "default": {"listen": ["*:3000"], "hash": "tuple", "balance": "least", "load_factor": 1.25, "blocked_ms": 5,
+                    "slow_start_ms": 0, "backends": ["127.0.0.1:3001"]},
+        "sticky": {"listen": [f"{HOST4}:3100"], "hash": "client", "balance": "consistent", "load_factor": 1.25,
+                   "blocked_ms": 5, "slow_start_ms": 0, "backends": ["127.0.0.1:3002", "[::1]:3003"]},
     }
+
+
+@pytest.mark.parametrize("given, balance", [([], "least"), (["--hash", "client"], "bounded"), (["--hash", "tuple"], "least")])
+def test_the_rule_follows_from_the_hash(lab, given, balance):
+    lab.load()
+    lab.rcxlb("services", "add", "web", "--listen", "*:3100", *given)
+    assert {entry["name"]: entry["balance"] for entry in lab.rcxlb.json("services")["services"]}["web"] == balance
+
+
+def test_how_a_service_chooses_is_kept(lab):
+    lab.load()
+    lab.rcxlb("services", "add", "web", "--listen", "*:3100", "--balance", "bounded", "--load-factor", "1.1",
+              "--blocked-ms", "20", "--slow-start-ms", "3000")
+    web = lab.rcxlb.json("services")["services"][1]
+    assert (web["balance"], web["load_factor"], web["blocked_ms"], web["slow_start_ms"]) == ("bounded", 1.1, 20, 3000)
+    for line in ("load_factor: 1.1", "blocked_ms: 20", "slow_start_ms: 3000"):
+        assert line in lab.rcxlb("config")
+
+
+def test_backends_as_json(lab):
+    lab.load_with(3001)
+    lab.rcxlb("services", "add", "sticky", "--listen", f"{HOST4}:3100", "--hash", "client")
+    lab.rcxlb("backends", "add", "127.0.0.1:3002", "[::1]:3003", "-s", "sticky", "--weight", "5", "--max-connections", "9")
     assert lab.rcxlb.json("services", "list") == lab.rcxlb.json("services")
     backends = {entry["address"]: entry for entry in lab.rcxlb.json("backends")["backends"]}
     assert backends["[::1]:3003"] == {

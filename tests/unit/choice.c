@@ -1,53 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The choice among candidates, and the walk that brings them. */
+/* The walk that brings the candidates of a hash: who gets the clients of one that is not there. */
 #include "test.h"
 
 #include "core/maglev.h"
 #include "rcxlb/choice.h"
 
-enum { A, B, C, NONE = -1 };
-
-static const struct rcxlb_facts usable = { .listens = 1, .takes = 1 };
-static const struct rcxlb_facts absent = {};
-static const struct rcxlb_facts other_family = { .listens = 1 };
-static const struct rcxlb_facts draining = { .listens = 1, .takes = 1, .draining = 1 };
-static const struct rcxlb_facts down = { .listens = 1, .takes = 1, .down = 1 };
-static const struct rcxlb_facts draining_and_down = { .listens = 1, .takes = 1, .draining = 1, .down = 1 };
-
-static const struct {
-	const char *what;
-	const struct rcxlb_facts *facts[3]; /* of A, B, C, in the hash's order */
-	int chosen;
-	int failover;
-} rows[] = {
-	{ "the hash's choice is usable", { &usable, &usable, &usable }, A, 0 },
-	{ "one that is absent is passed over", { &absent, &usable, &usable }, B, 1 },
-	{ "two that are absent are passed over", { &absent, &absent, &usable }, C, 1 },
-	{ "one that is draining is passed over", { &draining, &usable, &usable }, B, 1 },
-	{ "one that is down is passed over", { &down, &usable, &usable }, B, 1 },
-	{ "one of the other address family is passed over", { &other_family, &usable, &usable }, B, 1 },
-	{ "all absent: nobody", { &absent, &absent, &absent }, NONE, 1 },
-	{ "all draining: nobody", { &draining, &draining, &draining }, NONE, 1 },
-	{ "none can take the client: nobody", { &other_family, &other_family, &absent }, NONE, 1 },
-	{ "all down: the hash's choice, as if all were up", { &down, &down, &down }, A, 1 },
-	{ "the others down, the first absent: the first that is down", { &absent, &down, &down }, B, 1 },
-	{ "one up behind two down", { &down, &down, &usable }, C, 1 },
-	{ "draining is final, down is not", { &draining_and_down, &absent, &down }, C, 1 },
-};
-
-static void choices(void **state)
-{
-	(void)state;
-	for (size_t r = 0; r < LENGTH(rows); r++) {
-		struct rcxlb_choice choice = rcxlb_choice(RCXLB_BALANCE_CONSISTENT);
-
-		for (int i = 0; i < 3; i++)
-			if (rcxlb_offer(&choice, i, rows[r].facts[i]))
-				break;
-		check((int)choice.chosen == rows[r].chosen, rows[r].what);
-		check(choice.failover == rows[r].failover, rows[r].what);
-	}
-}
+static const struct rcxlb_rule consistent = { .balance = RCXLB_BALANCE_CONSISTENT };
+static const struct rcxlb_facts usable = { .listens = 1, .takes = 1, .weight = 1 };
+static const struct rcxlb_facts absent = { .weight = 1 };
 
 /* The hash of client number i: spread as a good hash is. */
 static uint64_t hash_of(uint64_t i)
@@ -77,12 +37,14 @@ static void make_table(uint32_t count)
 static uint32_t choose(uint64_t hash, const char *absent_ones)
 {
 	struct rcxlb_walk walk = rcxlb_walk(&table, hash);
-	struct rcxlb_choice choice = rcxlb_choice(RCXLB_BALANCE_CONSISTENT);
+	struct rcxlb_choice choice = rcxlb_choice(&table, &walk);
 
 	for (uint32_t i = 0; i < walk.candidates; i++) {
 		uint32_t id = rcxlb_candidate(&table, &walk, i);
 
-		if (rcxlb_offer(&choice, id, absent_ones[id] ? &absent : &usable))
+		if (rcxlb_looked_at(&choice, id, i))
+			continue;
+		if (rcxlb_offer(&choice, &consistent, id, absent_ones[id] ? &absent : &usable))
 			break;
 	}
 	return choice.chosen;
@@ -143,7 +105,6 @@ static void without_members_there_are_no_candidates(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(choices),
 		cmocka_unit_test(one_that_is_absent_moves_only_its_own_clients),
 		cmocka_unit_test(clients_of_an_absent_one_are_spread_over_the_others),
 		cmocka_unit_test(the_only_one_of_1024_is_found_by_every_client),

@@ -157,15 +157,24 @@ static void listens_are_printed_as_they_were_given(void **state)
 	assert_string_equal(texts[2], "[2001:db8::1]:80");
 }
 
-static void rules_that_are_not_built_are_refused(void **state)
+static void rules_have_names_and_defaults(void **state)
 {
+	struct model_service service = {};
 	uint8_t rule;
 
 	(void)state;
 	assert_int_equal(model_balance_parse("consistent", &rule, &error), 0);
-	assert_int_equal(model_balance_parse("least", &rule, &error), -EOPNOTSUPP);
-	assert_int_equal(model_balance_parse("bounded", &rule, &error), -EOPNOTSUPP);
+	assert_int_equal(rule, RCXLB_BALANCE_CONSISTENT);
+	assert_int_equal(model_balance_parse("bounded", &rule, &error), 0);
+	assert_int_equal(rule, RCXLB_BALANCE_BOUNDED);
+	assert_int_equal(model_balance_parse("least", &rule, &error), 0);
+	assert_string_equal(model_balance_name(rule), "least");
 	assert_int_equal(model_balance_parse("roundrobin", &rule, &error), -EINVAL);
+	model_service_defaults(&service, RCXLB_HASH_TUPLE);
+	assert_int_equal(service.balance, RCXLB_BALANCE_LEAST);
+	model_service_defaults(&service, RCXLB_HASH_CLIENT);
+	assert_int_equal(service.balance, RCXLB_BALANCE_BOUNDED);
+	assert_int_equal(service.load_factor, 125);
 }
 
 int main(void)
@@ -178,7 +187,7 @@ int main(void)
 		cmocka_unit_test_setup(an_address_that_comes_back_gets_its_id_back, setup),
 		cmocka_unit_test_setup(no_more_than_there_is_room_for, setup),
 		cmocka_unit_test_setup(listens_are_printed_as_they_were_given, setup),
-		cmocka_unit_test_setup(rules_that_are_not_built_are_refused, setup),
+		cmocka_unit_test_setup(rules_have_names_and_defaults, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -105,6 +105,21 @@ int argument_number(const struct arguments *arguments, const char *name, unsigne
 	return 0;
 }
 
+int argument_factor(const struct arguments *arguments, const char *name, unsigned long least, unsigned long most,
+		    unsigned long otherwise, unsigned long *ret, struct error *error)
+{
+	const char *value = argument(arguments, name);
+
+	if (!value) {
+		*ret = otherwise;
+		return 0;
+	}
+	if (number_parse_hundredths(value, least, most, ret))
+		return failed(error, -EINVAL, "%s '%s' is not a factor from %.2f to %.2f, as 1.25", name, value,
+			      least / 100.0, most / 100.0);
+	return 0;
+}
+
 bool arguments_verb(const struct arguments *arguments, const char *verb)
 {
 	return arguments->verb && !strcmp(arguments->verb, verb);

@@ -217,8 +217,8 @@ static const char *const verbs[] = { "list", "add", "del", "drain", "undrain", N
 static const struct option_spec options[] = {
 	OPTION_SERVICE,
 	{ "--weight", NULL, "N", "add: share of the connections, 1 to 256; 1 if never given", false },
-	{ "--max-connections", NULL, "N", "add: most connections at a time, 0 for no limit; kept, not yet enforced",
-	  false },
+	{ "--max-connections", NULL, "N",
+	  "add: most connections at a time, 0 for no limit; bounded and least give it no more", false },
 	OPTION_JSON,
 	OPTIONS_END,
 };

@@ -62,6 +62,10 @@ const char *argument(const struct arguments *arguments, const char *name);
 int argument_number(const struct arguments *arguments, const char *name, unsigned long least, unsigned long most,
 		    unsigned long otherwise, unsigned long *ret, struct error *error);
 
+/* The same for a factor, in hundredths. */
+int argument_factor(const struct arguments *arguments, const char *name, unsigned long least, unsigned long most,
+		    unsigned long otherwise, unsigned long *ret, struct error *error);
+
 bool arguments_verb(const struct arguments *arguments, const char *verb);
 
 /* -EINVAL with a sentence when there are fewer or more words. `what` says what they are. */

@@ -27,6 +27,7 @@ static int collect_listens(const struct arguments *arguments, struct load_option
 	int err = 0;
 
 	strcpy(to->service.name, "default");
+	model_service_defaults(&to->service, RCXLB_HASH_TUPLE);
 	for (uint32_t i = 0; i < arguments->options && !err; i++)
 		if (!strcmp(arguments->option[i]->name, "--listen")) {
 			err = model_service_listen(&to->service, arguments->value[i], error);

@@ -10,7 +10,8 @@
 
 int print_json(json_t *json)
 {
-	int err = json && !json_dumpf(json, stdout, JSON_COMPACT | JSON_ENSURE_ASCII) ? 0 : -ENOMEM;
+	int err =
+	    json && !json_dumpf(json, stdout, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6)) ? 0 : -ENOMEM;
 
 	putchar('\n');
 	json_decref(json);

@@ -21,9 +21,10 @@ static json_t *service_json(const struct model *model, const struct model_servic
 	for (uint32_t i = 0; i < count; i++)
 		json_array_append_new(backends,
 				      json_string(endpoint_format(&model->backend[members[i]].endpoint, text)));
-	return json_pack("{s:s, s:o, s:s, s:s, s:o}", "name", service->name, "listen", listen, "hash",
-			 model_hash_name(service->hash), "balance", model_balance_name(service->balance), "backends",
-			 backends);
+	return json_pack("{s:s, s:o, s:s, s:s, s:f, s:i, s:i, s:o}", "name", service->name, "listen", listen, "hash",
+			 model_hash_name(service->hash), "balance", model_balance_name(service->balance), "load_factor",
+			 service->load_factor / 100.0, "blocked_ms", (int)service->blocked_ms, "slow_start_ms",
+			 (int)service->slow_start_ms, "backends", backends);
 }
 
 static int list_json(const struct model *model)
@@ -81,9 +82,34 @@ static int list(const struct arguments *arguments, struct error *error)
 	return 0;
 }
 
+/* How a service chooses, where the options say so. */
+static int wished_rule(const struct arguments *arguments, struct model_service *to, struct error *error)
+{
+	unsigned long factor, blocked, slow_start;
+	int err = 0;
+
+	if (argument(arguments, "--balance"))
+		err = model_balance_parse(argument(arguments, "--balance"), &to->balance, error);
+	if (!err)
+		err = argument_factor(arguments, "--load-factor", 101, RCXLB_MAX_LOAD_FACTOR, to->load_factor, &factor,
+				      error);
+	if (!err)
+		err = argument_number(arguments, "--blocked-ms", 1, RCXLB_MAX_BLOCKED_MS, to->blocked_ms, &blocked,
+				      error);
+	if (!err)
+		err = argument_number(arguments, "--slow-start-ms", 0, RCXLB_MAX_SLOW_START_MS, to->slow_start_ms,
+				      &slow_start, error);
+	if (err)
+		return err;
+	to->load_factor = factor;
+	to->blocked_ms = blocked;
+	to->slow_start_ms = slow_start;
+	return 0;
+}
+
 static int wished_service(const struct arguments *arguments, struct model_service *to, struct error *error)
 {
-	const char *hash = argument(arguments, "--hash"), *balance = argument(arguments, "--balance");
+	uint8_t hash = RCXLB_HASH_TUPLE;
 	int err;
 
 	err = arguments_expect(arguments, 1, 1, "a name", error);
@@ -96,11 +122,10 @@ static int wished_service(const struct arguments *arguments, struct model_servic
 	for (uint32_t i = 0; i < arguments->options && !err; i++)
 		if (!strcmp(arguments->option[i]->name, "--listen"))
 			err = model_service_listen(to, arguments->value[i], error);
-	if (!err && hash)
-		err = model_hash_parse(hash, &to->hash, error);
-	if (!err && balance)
-		err = model_balance_parse(balance, &to->balance, error);
-	return err;
+	if (!err && argument(arguments, "--hash"))
+		err = model_hash_parse(argument(arguments, "--hash"), &hash, error);
+	model_service_defaults(to, hash);
+	return err ? err : wished_rule(arguments, to, error);
 }
 
 static int change(const struct arguments *arguments, struct error *error)
@@ -139,17 +164,25 @@ static const struct option_spec options[] = {
 	  "add: what is hashed: address and port of client and service, or the client's "
 	  "address alone",
 	  false },
-	{ "--balance", NULL, "consistent",
-	  "add: how a backend is chosen; consistent: the first in the hash's order that is "
-	  "usable",
+	{ "--balance", NULL, "consistent|bounded|least",
+	  "add: which usable backend; consistent: the first in the hash's order; bounded: the first of them that is "
+	  "not blocked and within its share; least: the first that would accept at once; least if not given, with "
+	  "--hash client bounded",
 	  false },
+	{ "--load-factor", NULL, "FACTOR",
+	  "add: how far a backend may exceed its share of the connections, 1.01 to 100; 1.25 if not given", false },
+	{ "--blocked-ms", NULL, "MS",
+	  "add: an event loop that gets nothing done for so long is blocked, 1 to 60000; 5 if not given", false },
+	{ "--slow-start-ms", NULL, "MS",
+	  "add: time until a backend that comes has its full share of new clients; 0 if not given", false },
 	OPTION_JSON,
 	OPTIONS_END,
 };
 
 const struct command command_services = {
 	.name = "services",
-	.usage = "[list]\nadd NAME --listen ADDR:PORT... [--hash tuple|client] [--balance RULE]\ndel NAME",
+	.usage = "[list]\nadd NAME --listen ADDR:PORT... [--hash tuple|client] [--balance RULE] [--load-factor FACTOR] "
+		 "[--blocked-ms MS] [--slow-start-ms MS]\ndel NAME",
 	.summary = "what clients dial: list, add or change, delete",
 	.verbs = verbs,
 	.options = options,

@@ -25,6 +25,7 @@ static struct state_input input_of(const struct model_backend *backend, const st
 		.draining = backend->draining,
 		.listens = facts->ipv4 || facts->ipv6,
 		.down = facts->down,
+		.loop = facts->loop,
 		.refused = facts->load.refused,
 	};
 }
@@ -34,12 +35,12 @@ static json_t *backend_json(const struct model_backend *backend, const struct ba
 	struct state_input input = input_of(backend, facts);
 	char text[RCXLB_TEXT_LEN];
 
-	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "address",
+	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "address",
 			 endpoint_format(&backend->endpoint, text), "weight", backend->weight, "state",
-			 state_name(&input), "path", state_path(&input), "reason", state_reason(&input), "active",
-			 (json_int_t)facts->load.active, "steered", (json_int_t)facts->load.steered, "spilled",
-			 (json_int_t)facts->load.spilled, "failovers", (json_int_t)facts->load.failovers,
-			 "accept_queue", (json_int_t)facts->accept_queue);
+			 state_name(&input), "path", state_path(&input), "reason", state_reason(&input), "event_loop",
+			 state_loop(&input), "active", (json_int_t)facts->load.active, "steered",
+			 (json_int_t)facts->load.steered, "spilled", (json_int_t)facts->load.spilled, "failovers",
+			 (json_int_t)facts->load.failovers, "accept_queue", (json_int_t)facts->accept_queue);
 }
 
 static json_t *service_json(const struct model *model, const struct facts *facts, uint32_t id)
@@ -84,10 +85,10 @@ static void print_backends(const struct model *model, const struct facts *facts,
 	char text[RCXLB_TEXT_LEN], number[6][24];
 	uint16_t members[RCXLB_MAX_BACKENDS];
 	uint32_t count = model_members(model, service, members);
-	struct table *table = table_new("llrllrrrrrl");
+	struct table *table = table_new("llrlllrrrrrl");
 
-	table_row(table, "", "BACKEND", "WEIGHT", "STATE", "PATH", "ACTIVE", "QUEUE", "STEERED", "SPILLED", "FAILOVERS",
-		  "");
+	table_row(table, "", "BACKEND", "WEIGHT", "STATE", "PATH", "LOOP", "ACTIVE", "QUEUE", "STEERED", "SPILLED",
+		  "FAILOVERS", "");
 	for (uint32_t i = 0; i < count; i++) {
 		const struct model_backend *backend = &model->backend[members[i]];
 		const struct backend_facts *fact = &facts->backend[members[i]];
@@ -100,7 +101,7 @@ static void print_backends(const struct model *model, const struct facts *facts,
 		snprintf(number[4], sizeof(number[4]), "%llu", (unsigned long long)fact->load.spilled);
 		snprintf(number[5], sizeof(number[5]), "%llu", (unsigned long long)fact->load.failovers);
 		table_row(table, "", endpoint_format(&backend->endpoint, text), number[0], state_name(&input),
-			  state_path(&input), number[1], number[2], number[3], number[4], number[5],
+			  state_path(&input), state_loop(&input), number[1], number[2], number[3], number[4], number[5],
 			  state_reason(&input));
 	}
 	if (count)

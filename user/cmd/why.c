@@ -9,8 +9,10 @@
 #include "dataplane/dataplane.h"
 
 static const char *const verdicts[] = {
-	[RCXLB_USABLE] = "usable",     [RCXLB_ABSENT] = "absent", [RCXLB_FAMILY] = "family",
-	[RCXLB_DRAINING] = "draining", [RCXLB_DOWN] = "down",
+	[RCXLB_USABLE] = "usable",     [RCXLB_ABSENT] = "absent",   [RCXLB_FAMILY] = "family",
+	[RCXLB_DRAINING] = "draining", [RCXLB_DOWN] = "down",	    [RCXLB_FULL] = "full",
+	[RCXLB_BLOCKED] = "blocked",   [RCXLB_WARMING] = "warming", [RCXLB_LOADED] = "loaded",
+	[RCXLB_AWAKE] = "busy",	       [RCXLB_SUSPECT] = "suspect", [RCXLB_COMING] = "coming",
 };
 
 static const char *const explanations[] = {
@@ -19,6 +21,20 @@ static const char *const explanations[] = {
 	[RCXLB_FAMILY] = "cannot take this client: its socket is of the other address family",
 	[RCXLB_DRAINING] = "draining: takes no new connections",
 	[RCXLB_DOWN] = "down: its health check fails",
+	[RCXLB_FULL] = "full: it has max_connections",
+	[RCXLB_BLOCKED] = "blocked",
+	[RCXLB_WARMING] = "in slow start: takes only some of the clients yet",
+	[RCXLB_LOADED] = "has more than its share of the connections",
+	[RCXLB_AWAKE] = "busy: its event loop does not sleep at the moment",
+	[RCXLB_SUSPECT] = "suspect: its event loop was blocked for long, a moment ago",
+	[RCXLB_COMING] = "others are on their way to it",
+};
+
+static const char *const blocks[] = {
+	[RCXLB_LOOP_LATE] = "a connection has been waiting in its accept queue for too long",
+	[RCXLB_LOOP_AWAY] = "its event loop has been computing without a break for too long",
+	[RCXLB_LOOP_STILL] = "its event loop has got nothing done for too long",
+	[RCXLB_LOOP_STOPPED] = "it is stopped, by a signal, a debugger or a frozen cgroup",
 };
 
 #define KINDS (sizeof(verdicts) / sizeof(verdicts[0]))
@@ -78,6 +94,22 @@ static int print_as_json(const struct answer *answer)
 				    "candidates", candidates));
 }
 
+static void print_step(const struct answer *answer, uint32_t i)
+{
+	const struct rcxlb_why *why = &answer->why;
+	char text[RCXLB_TEXT_LEN];
+	uint8_t verdict = why->step[i].verdict % KINDS, loop = why->step[i].loop;
+	bool behind = why->emptiest != RCXLB_NO_BACKEND; /* then that one was asked before the hash's order */
+	const char *turn = behind && !i ? "far behind   " : i == behind ? "hash's choice" : "then         ";
+
+	printf("  %s %s: %s", turn, address_of(answer, why->step[i].backend, text), explanations[verdict]);
+	if (verdict == RCXLB_BLOCKED && loop <= RCXLB_LOOP_STOPPED && blocks[loop])
+		printf(": %s", blocks[loop]);
+	if (verdict == RCXLB_LOADED)
+		printf(" (%u of %llu)", why->step[i].active, (unsigned long long)why->active);
+	putchar('\n');
+}
+
 static void print_for_people(const struct answer *answer)
 {
 	char client[RCXLB_TEXT_LEN], listen[RCXLB_TEXT_LEN], text[RCXLB_TEXT_LEN];
@@ -88,9 +120,7 @@ static void print_for_people(const struct answer *answer)
 	       answer->service->name, listen, (unsigned long long)why->hash, why->slot, RCXLB_TABLE_SIZE);
 	for (uint32_t i = 0; i < steps_shown(why); i++)
 		if (is_first(why, i))
-			printf("  %s %s: %s\n", i ? "then         " : "hash's choice",
-			       address_of(answer, why->step[i].backend, text),
-			       explanations[why->step[i].verdict % KINDS]);
+			print_step(answer, i);
 	if (why->chosen != RCXLB_NO_BACKEND)
 		printf("  chosen        %s\n", address_of(answer, why->chosen, text));
 	else

@@ -26,7 +26,7 @@ static json_t *service_tree(const struct model *model, const struct model_servic
 {
 	char listens[RCXLB_MAX_LISTEN][RCXLB_TEXT_LEN];
 	uint16_t members[RCXLB_MAX_BACKENDS];
-	json_t *listen = json_array(), *backends = json_array();
+	json_t *listen = json_array(), *backends = json_array(), *tree;
 	uint32_t count = model_listens(service, listens);
 
 	for (uint32_t i = 0; i < count; i++)
@@ -34,9 +34,16 @@ static json_t *service_tree(const struct model *model, const struct model_servic
 	count = model_members(model, service, members);
 	for (uint32_t i = 0; i < count; i++)
 		json_array_append_new(backends, backend_tree(&model->backend[members[i]]));
-	return json_pack("{s:s, s:o, s:s, s:s, s:o}", "name", service->name, "listen", listen, "hash",
-			 model_hash_name(service->hash), "balance", model_balance_name(service->balance), "backends",
-			 backends);
+	tree = json_pack("{s:s, s:o, s:s, s:s}", "name", service->name, "listen", listen, "hash",
+			 model_hash_name(service->hash), "balance", model_balance_name(service->balance));
+	if (service->load_factor != RCXLB_LOAD_FACTOR)
+		json_object_set_new(tree, "load_factor", json_real(service->load_factor / 100.0));
+	if (service->blocked_ms != RCXLB_BLOCKED_MS)
+		json_object_set_new(tree, "blocked_ms", json_integer(service->blocked_ms));
+	if (service->slow_start_ms)
+		json_object_set_new(tree, "slow_start_ms", json_integer(service->slow_start_ms));
+	json_object_set_new(tree, "backends", backends);
+	return tree;
 }
 
 json_t *config_tree(const struct model *model, json_t *interfaces)
@@ -127,6 +134,10 @@ static int emit_node(yaml_emitter_t *emitter, const json_t *node)
 		return emit_mapping(emitter, node);
 	if (json_is_integer(node)) {
 		snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(node));
+		return emit_scalar(emitter, number, false);
+	}
+	if (json_is_real(node)) {
+		snprintf(number, sizeof(number), "%g", json_real_value(node));
 		return emit_scalar(emitter, number, false);
 	}
 	if (json_is_boolean(node))

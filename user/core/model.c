@@ -146,6 +146,16 @@ static int by_endpoint(const void *a, const void *b)
 	return endpoint_compare(a, b);
 }
 
+void model_service_defaults(struct model_service *service, uint8_t hash)
+{
+	service->hash = hash;
+	/* Whose address alone is hashed wants to come back; otherwise the next connection goes elsewhere anyway. */
+	service->balance = hash == RCXLB_HASH_CLIENT ? RCXLB_BALANCE_BOUNDED : RCXLB_BALANCE_LEAST;
+	service->load_factor = RCXLB_LOAD_FACTOR;
+	service->blocked_ms = RCXLB_BLOCKED_MS;
+	service->slow_start_ms = 0;
+}
+
 int model_service_set(struct model *model, const struct model_service *wished, struct error *error)
 {
 	struct model_service *service = model_service_find(model, wished->name), *other;
@@ -174,6 +184,9 @@ int model_service_set(struct model *model, const struct model_service *wished, s
 	memcpy(service->name, wished->name, sizeof(service->name));
 	service->hash = wished->hash;
 	service->balance = wished->balance;
+	service->load_factor = wished->load_factor;
+	service->blocked_ms = wished->blocked_ms;
+	service->slow_start_ms = wished->slow_start_ms;
 	service->listens = wished->listens;
 	memcpy(service->listen, wished->listen, sizeof(service->listen));
 	qsort(service->listen, service->listens, sizeof(service->listen[0]), by_endpoint);
@@ -313,6 +326,8 @@ static const char *const hash_names[] = {
 
 static const char *const balance_names[] = {
 	[RCXLB_BALANCE_CONSISTENT] = "consistent",
+	[RCXLB_BALANCE_BOUNDED] = "bounded",
+	[RCXLB_BALANCE_LEAST] = "least",
 };
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
@@ -344,7 +359,5 @@ int model_balance_parse(const char *text, uint8_t *ret, struct error *error)
 			*ret = i;
 			return 0;
 		}
-	if (!strcmp(text, "bounded") || !strcmp(text, "least"))
-		return failed(error, -EOPNOTSUPP, "the balance rule '%s' is not built yet; use consistent", text);
-	return failed(error, -EINVAL, "the balance rule '%s' is not known; it is consistent", text);
+	return failed(error, -EINVAL, "the balance rule '%s' is not known; it is consistent, bounded or least", text);
 }

@@ -27,7 +27,9 @@ struct model_service {
 	uint8_t balance;           /* enum rcxlb_balance */
 	uint16_t listens;
 	struct rcxlb_endpoint listen[RCXLB_MAX_LISTEN];
-	uint32_t unused; /* no holes: models are compared as bytes */
+	uint32_t load_factor;   /* percent */
+	uint32_t blocked_ms;    /* as RCXLB_BLOCKED_MS */
+	uint32_t slow_start_ms; /* 0: none. No holes: models are compared as bytes */
 	uint64_t member[RCXLB_MAX_BACKENDS / 64]; /* a bit for each backend */
 };
 
@@ -43,8 +45,11 @@ struct model_service *model_service_find(struct model *model, const char *name);
 /* The service meant by `name`: with NULL the only one there is, else an error that names them. */
 int model_service_select(struct model *model, const char *name, struct model_service **ret, struct error *error);
 
+/* Sets everything about how a service chooses to what it is when the operator says nothing but the hash. */
+void model_service_defaults(struct model_service *service, uint8_t hash);
+
 /*
- * Adds a service, or changes the one of that name; its backends stay. `wished` holds name, hash, balance and listen.
+ * Adds a service, or changes the one of that name; its backends stay. `wished` holds everything but them.
  * -EEXIST when an address is another service's, -ENOSPC when there are RCXLB_MAX_SERVICES.
  */
 int model_service_set(struct model *model, const struct model_service *wished, struct error *error);

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
+#include <string.h>
 
 int number_parse(const char *text, unsigned long least, unsigned long most, unsigned long *ret)
 {
@@ -24,4 +26,16 @@ int number_parse(const char *text, unsigned long least, unsigned long most, unsi
 		return -ERANGE;
 	*ret = value;
 	return 0;
+}
+
+int number_parse_hundredths(const char *text, unsigned long least, unsigned long most, unsigned long *ret)
+{
+	const char *point = strchr(text, '.');
+	size_t whole = point ? (size_t)(point - text) : strlen(text), behind = point ? strlen(point + 1) : 0;
+	char digits[24];
+
+	if (!whole || behind > 2 || (point && !behind) || whole + 2 >= sizeof(digits))
+		return -EINVAL;
+	snprintf(digits, sizeof(digits), "%.*s%s%s", (int)whole, text, point ? point + 1 : "", &"00"[behind]);
+	return number_parse(digits, least, most, ret);
 }

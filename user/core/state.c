@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "core/state.h"
 
+#include "rcxlb/abi.h"
+
 const char *state_name(const struct state_input *input)
 {
 	if (input->draining)
@@ -13,6 +15,23 @@ const char *state_name(const struct state_input *input)
 const char *state_path(const struct state_input *input)
 {
 	return input->listens ? "direct" : "none";
+}
+
+const char *state_loop(const struct state_input *input)
+{
+	if (!input->listens)
+		return "";
+	switch (input->loop) {
+	case RCXLB_LOOP_ASLEEP:
+		return "asleep";
+	case RCXLB_LOOP_ALIVE:
+	case RCXLB_LOOP_AWAKE:
+		return "awake";
+	case RCXLB_LOOP_UNKNOWN:
+		return "unknown";
+	default:
+		return "blocked";
+	}
 }
 
 const char *state_reason(const struct state_input *input)

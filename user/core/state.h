@@ -10,6 +10,7 @@ struct state_input {
 	bool draining;
 	bool listens;
 	bool down;        /* by health check, and the check is fresh */
+	uint8_t loop;     /* enum rcxlb_loop_state */
 	uint32_t refused; /* errno with which its listener was refused, or 0 */
 };
 
@@ -18,6 +19,9 @@ const char *state_name(const struct state_input *input);
 
 /* direct or none. */
 const char *state_path(const struct state_input *input);
+
+/* Of its event loop, when it listens: asleep (accepts at once), awake, blocked, unknown; else empty. */
+const char *state_loop(const struct state_input *input);
 
 /* Why the path is not direct, in words; empty when it is. */
 const char *state_reason(const struct state_input *input);

@@ -40,6 +40,7 @@ int dataplane_publish(struct dataplane *dataplane, const struct model *wished, s
 struct backend_facts {
 	bool ipv4, ipv6;       /* somebody listens who takes such clients */
 	uint32_t accept_queue; /* connections that wait to be accepted */
+	uint8_t loop;          /* enum rcxlb_loop_state of its best listener, when somebody listens */
 	struct rcxlb_load load;
 	bool down; /* by health check, and the check is fresh */
 };
@@ -97,7 +98,7 @@ struct feature {
 	int err;          /* 0: the kernel has it; else why not */
 };
 
-#define FEATURES 14
+#define FEATURES 18
 
 /* Tries each; changes nothing. Takes about as long as a load. */
 void dataplane_probe(struct feature ret[FEATURES]);

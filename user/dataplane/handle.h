@@ -13,7 +13,7 @@
 /* Every pinned map. The pin has the map's name. */
 #define DATAPLANE_MAPS(X)                                                                                              \
 	X(meta) X(services) X(backends) X(addresses) X(interfaces) X(tables) X(health) X(listeners) X(sockets) X(load) \
-	X(exits) X(why) X(guard_stats)
+	X(owners) X(epolls) X(loops) X(watch) X(shares) X(exits) X(why) X(guard_stats)
 
 enum dataplane_map {
 #define X(name) MAP_##name,
@@ -29,6 +29,8 @@ extern const char *const map_names[MAPS];
 #define LINK_REGISTRAR "registrar"
 #define LINK_COLLECT "collect"
 #define LINK_SURVEY "survey"
+#define LINK_WAITERS "waiters"
+#define LINK_HOLDERS "holders"
 
 struct dataplane {
 	struct place place;

@@ -26,6 +26,10 @@
 
 #define NEEDS "rcxlb needs root (CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON) and a kernel from 5.17 on"
 
+static const char *const iterators[] = { LINK_COLLECT, LINK_SURVEY, LINK_WAITERS, LINK_HOLDERS };
+
+#define ITERATORS (sizeof(iterators) / sizeof(iterators[0]))
+
 /* Names the programs of this build: FNV-1a of the object and the version. */
 static uint64_t build_of(const char *version)
 {
@@ -43,6 +47,11 @@ static uint64_t build_of(const char *version)
 static struct bpf_map *object_map(struct rcxlb_bpf *skel, int which)
 {
 	return bpf_object__find_map_by_name(skel->obj, map_names[which]);
+}
+
+static struct bpf_program *program_of(struct rcxlb_bpf *skel, const char *name)
+{
+	return bpf_object__find_program_by_name(skel->obj, name);
 }
 
 /* The kernel did not take the programs: which of the things that they need does it not have? */
@@ -122,10 +131,9 @@ static int attach_registrar(struct dataplane *dataplane, struct rcxlb_bpf *skel,
 		return cgroup;
 	err = pin_link(dataplane, bpf_program__attach_cgroup(skel->progs.registrar, cgroup), LINK_REGISTRAR, error);
 	close(cgroup);
-	if (!err)
-		err = pin_link(dataplane, bpf_program__attach_iter(skel->progs.collect, NULL), LINK_COLLECT, error);
-	if (!err)
-		err = pin_link(dataplane, bpf_program__attach_iter(skel->progs.survey, NULL), LINK_SURVEY, error);
+	for (size_t i = 0; i < ITERATORS && !err; i++)
+		err = pin_link(dataplane, bpf_program__attach_iter(program_of(skel, iterators[i]), NULL), iterators[i],
+			       error);
 	return err;
 }
 
@@ -298,10 +306,8 @@ static int replace(struct dataplane *dataplane, const char *version, struct erro
 	if (err)
 		return err;
 	err = replace_program(dataplane, skel->progs.registrar, LINK_REGISTRAR, error);
-	if (!err)
-		err = replace_program(dataplane, skel->progs.collect, LINK_COLLECT, error);
-	if (!err)
-		err = replace_program(dataplane, skel->progs.survey, LINK_SURVEY, error);
+	for (size_t i = 0; i < ITERATORS && !err; i++)
+		err = replace_program(dataplane, program_of(skel, iterators[i]), iterators[i], error);
 	if (!err)
 		err = replace_program(dataplane, skel->progs.steer, LINK_STEER, error);
 	if (!err)

@@ -4,6 +4,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -108,6 +109,45 @@ static int try_cgroup(const struct btf *kernel)
 	return 0;
 }
 
+/* Does the kernel tell where this function or object of its own is? */
+static bool has_symbol(const char *name)
+{
+	FILE *symbols = fopen("/proc/kallsyms", "re");
+	char line[512], found[256];
+	unsigned long long address;
+	bool has = false;
+
+	while (symbols && !has && fgets(line, sizeof(line), symbols))
+		has = sscanf(line, "%llx %*c %255s", &address, found) == 2 && address && !strcmp(found, name);
+	if (symbols)
+		fclose(symbols);
+	return has;
+}
+
+static int try_epoll(const struct btf *kernel)
+{
+	return has_member(kernel, "eventpoll", "wq") && has_member(kernel, "eppoll_entry", "base") &&
+		       has_member(kernel, "epitem", "ep") && has_symbol("ep_poll_callback")
+		   ? 0
+		   : -EOPNOTSUPP;
+}
+
+static int try_counts(const struct btf *kernel)
+{
+	return has_member(kernel, "task_io_accounting", "syscr") ? 0 : -EOPNOTSUPP;
+}
+
+static int try_clocks(const struct btf *kernel)
+{
+	return has_member(kernel, "sched_info", "last_arrival") && has_member(kernel, "cfs_rq", "rq") ? 0 : -EOPNOTSUPP;
+}
+
+static int try_timer(const struct btf *kernel)
+{
+	(void)kernel;
+	return as_errno(libbpf_probe_bpf_helper(BPF_PROG_TYPE_SK_LOOKUP, BPF_FUNC_timer_init, NULL));
+}
+
 /* The verifier's word on all of it at once. */
 static int try_programs(const struct btf *kernel)
 {
@@ -152,6 +192,16 @@ static const struct {
 	{ { "socket storage", "counting connections", "steering", true, 0 }, try_storage },
 	{ { "iter/tcp", "finding instances that listen already (5.9)", "steering", true, 0 }, try_iterator },
 	{ { "cgroup v2", "seeing listen()", "steering", true, 0 }, try_cgroup },
+	{ { "timer", "looking at event loops while connections come (5.15)", "steering", true, 0 }, try_timer },
+	{ { "event loops", "seeing who would accept at once, and who is blocked",
+	    "event loops in bounded and least: accept queues and counts alone", false, 0 },
+	  try_epoll },
+	{ { "read counts", "seeing that an event loop gets something done (CONFIG_TASK_XACCT)",
+	    "quick word of a block: it takes four times as long", false, 0 },
+	  try_counts },
+	{ { "run queue clocks", "seeing a block at the first look after a quiet time (CONFIG_SCHED_INFO)",
+	    "word of a block that began before the first of some clients", false, 0 },
+	  try_clocks },
 	{ { "programs", "rcxlb's own, as the verifier sees them", "steering", true, 0 }, try_programs },
 	{ { "XDP", "the guard", "the guard: load with --xdp off", false, 0 }, try_xdp },
 	{ { "freplace", "the guard beside other XDP programs", "the guard then needs an interface for itself", false,

@@ -156,7 +156,14 @@ static int write_services(struct dataplane *dataplane, const struct model *model
 
 	for (uint32_t i = 0; i < RCXLB_MAX_SERVICES; i++) {
 		const struct model_service *service = &model->service[i];
-		struct rcxlb_service value = { .id = i, .hash = service->hash, .balance = service->balance };
+		struct rcxlb_service value = {
+			.id = i,
+			.hash = service->hash,
+			.balance = service->balance,
+			.load_factor = service->load_factor,
+			.blocked_ms = service->blocked_ms,
+			.slow_start_ms = service->slow_start_ms,
+		};
 
 		memcpy(value.name, service->name, sizeof(value.name));
 		memcpy(value.hash_key, model->hash_key, sizeof(value.hash_key));
@@ -335,6 +342,10 @@ static int apply(struct dataplane *dataplane, const struct model *present, const
 	}
 	if (!err)
 		err = handle_iterate(dataplane, LINK_COLLECT, NULL, 0, error);
+	if (!err)
+		err = handle_iterate(dataplane, LINK_WAITERS, NULL, 0, error);
+	if (!err)
+		err = handle_iterate(dataplane, LINK_HOLDERS, NULL, 0, error);
 	free(addresses);
 	return err;
 }

@@ -35,6 +35,9 @@ static int read_services(struct dataplane *dataplane, struct model *model, struc
 		service->name[sizeof(service->name) - 1] = 0;
 		service->hash = value.hash;
 		service->balance = value.balance;
+		service->load_factor = value.load_factor;
+		service->blocked_ms = value.blocked_ms;
+		service->slow_start_ms = value.slow_start_ms;
 		service->listen[service->listens++] = key;
 	}
 	for (int i = 0; i < RCXLB_MAX_SERVICES; i++)
@@ -164,6 +167,9 @@ static int read_listeners(struct dataplane *dataplane, struct facts *facts, stru
 
 		if (to->load.generation != record->generation)
 			continue;
+		if (!to->ipv4 && !to->ipv6)
+			to->loop = record->loop;
+		to->loop = record->loop < to->loop ? record->loop : to->loop;
 		to->ipv4 = to->ipv4 || record->ipv4;
 		to->ipv6 = to->ipv6 || record->ipv6;
 		to->accept_queue += record->accept_queue;

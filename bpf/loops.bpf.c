@@ -1,0 +1,495 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/*
+ * Is anybody there to accept? A connection that lands in the queue of a thread which is busy waits for it, however
+ * healthy its process is. Nothing tells when a thread will accept; what the kernel knows of it is this:
+ *
+ * - Who waits for a listening socket stands in its wait queue: an epoll instance, or a thread in poll() or accept().
+ *   A thread in there, or one in epoll_wait() on that instance, sleeps and will accept at once: ASLEEP. Its wait queue
+ *   entry names the thread, which is remembered.
+ * - A thread that was remembered and does not sleep there is stopped when its state says so (STOPPED).
+ * - Else it works. Each sleep, read() and write() of it is counted by the kernel, and so are changes at the head of
+ *   the epoll instance's ready list: a loop that has got nothing done for `blocked_ms` is STILL. A timer looks every
+ *   millisecond while connections come, because the counters have no time stamps.
+ * - When nobody looked for a while: a thread that has not left its CPU for longer is AWAY.
+ * - Of any kind of server: a connection that nobody accepted for twice as long means that it is LATE.
+ *
+ * Each of these is a lower bound, so whoever is called blocked is. All reads are fault-safe: a pointer that is stale
+ * gives a wrong answer for a moment and not a crash, and a task is believed only while its pid and start time agree.
+ * What a kernel does not have is left out: at worst everything is UNKNOWN, and the accept queue alone speaks.
+ *
+ * Nothing here decides over a connection, and nothing here can fail.
+ */
+#include "loops.bpf.h"
+#include "maps.bpf.h"
+#include "rcxlb/choice.h"
+
+#define MS		1000000ull
+#define TICK_NS		MS
+#define WATCH_NS	(100 * MS) /* after the last connection */
+#define BATCH		64	   /* backends looked at in one tick */
+#define CLOCK_MONOTONIC 1
+
+/*
+ * Who is runnable without a CPU got nothing done through no fault of its own, and a loop that reads by recv() alone is
+ * seen to get things done only by its sleeps and its ready list: each needs more patience before it is called STILL.
+ */
+#define PATIENCE 4
+
+/*
+ * Who was blocked for long is suspect for as long again: a loop that stalls does so again, and the moment in which it
+ * does not must not draw the clients that it will keep waiting. Not for short, which may be chance; and not for ever.
+ */
+#define SUSPECT_LEAST	4 /* times blocked_ms */
+#define SUSPECT_MOST_NS (500 * MS)
+
+#define TASK_RUNNING	   0
+#define TASK_HALTED	   (4u | 8u | 0x8000u) /* __TASK_STOPPED, __TASK_TRACED, TASK_FROZEN */
+#define JOBCTL_TRAP_FREEZE (1ul << 23)	       /* cgroup.freeze */
+
+extern const void ep_poll_callback __ksym __weak;
+extern const void pollwake __ksym __weak;
+extern const void autoremove_wake_function __ksym __weak;
+
+#define CONTAINER(address, type, member) ((struct type *)((void *)(address)-bpf_core_field_offset(struct type, member)))
+
+static __always_inline bool epoll_is_known(void)
+{
+	return bpf_core_field_exists(struct eventpoll, wq) && bpf_core_field_exists(struct eppoll_entry, base) &&
+	       bpf_core_field_exists(struct epitem, ep);
+}
+
+/* The first entry of an epoll instance's wait queue: of a thread in epoll_wait(). Or NULL. */
+static __always_inline struct list_head *epoll_sleeper(const struct eventpoll *epoll)
+{
+	struct list_head *first = BPF_CORE_READ(epoll, wq.head.next);
+
+	return first == &epoll->wq.head ? NULL : first;
+}
+
+/* First of what the loop will be told about next; 0 when there is nothing. */
+static __always_inline __u64 epoll_ready(const struct eventpoll *epoll)
+{
+	struct list_head *first;
+
+	if (!epoll || !bpf_core_field_exists(epoll->rdllist))
+		return 0;
+	first = BPF_CORE_READ(epoll, rdllist.next);
+	return first == &epoll->rdllist ? 0 : (__u64)first;
+}
+
+static __always_inline bool thread_is_there(const struct rcxlb_thread *thread)
+{
+	struct task_struct *task = (struct task_struct *)thread->task;
+
+	return task && (__u32)BPF_CORE_READ(task, pid) == thread->pid &&
+	       BPF_CORE_READ(task, start_boottime) == thread->started && !BPF_CORE_READ(task, exit_state);
+}
+
+static __always_inline struct rcxlb_thread thread_of(const struct task_struct *task)
+{
+	return (struct rcxlb_thread){
+		.task = (__u64)task,
+		.started = BPF_CORE_READ(task, start_boottime),
+		.pid = BPF_CORE_READ(task, pid),
+	};
+}
+
+static __always_inline __u64 work_of(const struct task_struct *task, __u64 *reads)
+{
+	*reads = 0;
+	if (bpf_core_field_exists(task->ioac.syscr))
+		*reads = BPF_CORE_READ(task, ioac.syscr) + BPF_CORE_READ(task, ioac.syscw);
+	return BPF_CORE_READ(task, nvcsw) + *reads;
+}
+
+/*
+ * Notes how far a loop has come. It sleeps at the beginning of a sleep's count, so it is still only from a look on at
+ * which it was awake. What became ready while it was busy changes an empty list, which says nothing.
+ */
+static __always_inline void loop_note(struct rcxlb_loop *loop, __u64 now, bool asleep)
+{
+	__u64 reads, work = work_of((struct task_struct *)loop->thread.task, &reads);
+	__u64 ready = epoll_ready((struct eventpoll *)loop->epoll);
+	bool worked = work != loop->work || (loop->ready && ready != loop->ready);
+
+	if (asleep || (worked && loop->looked))
+		loop->progress = asleep ? now : loop->looked;
+	if (asleep || loop->asleep || worked || !loop->looked)
+		loop->still = now;
+	loop->reads = reads != 0;
+	loop->work = work;
+	loop->ready = ready;
+	loop->asleep = asleep;
+	loop->looked = now;
+}
+
+static __always_inline bool loop_is(const struct rcxlb_loop *loop, __u64 epoll, __u64 task)
+{
+	return loop->epoll == epoll && (epoll ? loop->thread.task != 0 : loop->thread.task == task);
+}
+
+/* Where a loop is remembered, or would be: NULL never, but the verifier cannot know. */
+static __always_inline struct rcxlb_loop *loop_find(struct rcxlb_loops *loops, __u64 epoll, __u64 task)
+{
+	struct rcxlb_loop *unused = NULL;
+
+	for (int i = 0; i < RCXLB_LOOPS; i++)
+		if (loop_is(&loops->loop[i], epoll, task))
+			return &loops->loop[i];
+	for (int i = 0; i < RCXLB_LOOPS; i++)
+		if (!thread_is_there(&loops->loop[i].thread))
+			return &loops->loop[i];
+	return unused;
+}
+
+static __always_inline void loop_remember(struct rcxlb_loop *loop, __u64 epoll, const struct rcxlb_thread *thread,
+					  bool guessed)
+{
+	if (loop->epoll == epoll && loop->thread.task == thread->task && loop->thread.started == thread->started) {
+		loop->guessed = guessed;
+		return;
+	}
+	loop->thread.task = 0; /* whoever reads this at the same time believes nothing */
+	loop->epoll = epoll;
+	loop->work = 0;
+	loop->ready = 0;
+	loop->still = 0;
+	loop->progress = 0;
+	loop->looked = 0;
+	loop->suspect = 0;
+	loop->asleep = 0;
+	loop->guessed = guessed;
+	loop->reads = 0;
+	loop->thread = *thread;
+}
+
+/* How long it has been on its CPU, by the scheduler's clocks: as old as that CPU's last tick or switch, never ahead. */
+static __always_inline __s64 time_on_cpu(const struct task_struct *task)
+{
+	struct task_struct *me = (struct task_struct *)bpf_get_current_task();
+	__u64 its, here, arrived;
+
+	if (!bpf_core_field_exists(task->sched_info.last_arrival) || !bpf_core_field_exists(task->se.cfs_rq) ||
+	    !bpf_core_field_exists(struct cfs_rq, rq))
+		return 0;
+	its = BPF_CORE_READ(task, se.cfs_rq, rq, clock);
+	here = BPF_CORE_READ(me, se.cfs_rq, rq, clock);
+	arrived = BPF_CORE_READ(task, sched_info.last_arrival);
+	return arrived ? (__s64)((its > here ? its : here) - arrived) : 0;
+}
+
+static __always_inline __u32 sight_of(const struct rcxlb_loop *loop, __u32 state, __u64 now)
+{
+	return LOOPS_SIGHT(state, now < loop->suspect);
+}
+
+/* It is blocked, and has been for so long. */
+static __always_inline void suspect(struct rcxlb_loop *loop, __u64 now, __u64 blocked_ns)
+{
+	__u64 lasted = now - loop->still;
+
+	if (loop->still && lasted > SUSPECT_LEAST * blocked_ns)
+		loop->suspect = now + (lasted < SUSPECT_MOST_NS ? lasted : SUSPECT_MOST_NS);
+}
+
+/* Of a loop that does not sleep. Global, as saw_asleep() and loops_look() are: verified once each. */
+__noinline int loop_judge(struct rcxlb_loop *loop, __u64 blocked_ns)
+{
+	__u64 now = bpf_ktime_get_ns(), patience = blocked_ns;
+	struct task_struct *task;
+	__u32 state;
+	bool has_cpu;
+
+	if (!loop || !thread_is_there(&loop->thread))
+		return LOOPS_SIGHT(RCXLB_LOOP_UNKNOWN, 0);
+	task = (struct task_struct *)loop->thread.task;
+	state = BPF_CORE_READ(task, __state);
+	if (state & TASK_HALTED || BPF_CORE_READ(task, jobctl) & JOBCTL_TRAP_FREEZE) {
+		suspect(loop, now, blocked_ns);
+		return sight_of(loop, RCXLB_LOOP_STOPPED, now);
+	}
+	loop_note(loop, now, false);
+	if (loop->guessed && state != TASK_RUNNING) /* its process may have others that do the work */
+		return sight_of(loop, RCXLB_LOOP_AWAKE, now);
+	has_cpu = !bpf_core_field_exists(task->on_cpu) || BPF_CORE_READ(task, on_cpu);
+	if (!loop->reads || (state == TASK_RUNNING && !has_cpu))
+		patience *= PATIENCE;
+	if (now - loop->still > patience) {
+		suspect(loop, now, blocked_ns);
+		return sight_of(loop, RCXLB_LOOP_STILL, now);
+	}
+	if (now - loop->progress < 2 * blocked_ns)
+		return sight_of(loop, RCXLB_LOOP_ALIVE, now);
+	if (has_cpu && time_on_cpu(task) > (__s64)(2 * blocked_ns))
+		return sight_of(loop, RCXLB_LOOP_AWAY, now);
+	return sight_of(loop, RCXLB_LOOP_AWAKE, now);
+}
+
+/* A loop seen asleep: who it is, and that it is fine. */
+__noinline int saw_asleep(struct rcxlb_loops *loops, __u64 epoll, __u64 task)
+{
+	__u64 now = bpf_ktime_get_ns();
+	struct rcxlb_thread thread;
+	struct rcxlb_loop *loop;
+
+	if (!loops || !task)
+		return LOOPS_SIGHT(RCXLB_LOOP_ASLEEP, 0);
+	loop = loop_find(loops, epoll, task);
+	if (!loop)
+		return LOOPS_SIGHT(RCXLB_LOOP_ASLEEP, 0);
+	thread = thread_of((struct task_struct *)task);
+	loop_remember(loop, epoll, &thread, false);
+	loop_note(loop, now, true);
+	return sight_of(loop, RCXLB_LOOP_ASLEEP, now);
+}
+
+#define UNSEEN LOOPS_SIGHT(RCXLB_LOOP_UNKNOWN, 0)
+#define NOBODY LOOPS_SIGHT(RCXLB_LOOP_STOPPED + 1, 0)
+
+static __always_inline __u32 epoll_state(struct rcxlb_loops *loops, __u32 backend, struct eventpoll *epoll,
+					 __u64 blocked_ns)
+{
+	struct list_head *sleeper = epoll_sleeper(epoll);
+	struct rcxlb_thread *owner;
+	struct rcxlb_loop *loop;
+	__u64 key = (__u64)epoll;
+
+	if (sleeper)
+		return saw_asleep(loops, key,
+				  (__u64)BPF_CORE_READ(CONTAINER(sleeper, wait_queue_entry, entry), private));
+	loop = loop_find(loops, key, 0);
+	if (!loop)
+		return UNSEEN;
+	if (!loop_is(loop, key, 0)) { /* never seen asleep: the process that holds it, if one alone does */
+		owner = bpf_map_lookup_elem(&epolls, &key);
+		if (!owner || owner->holders != 1)
+			owner = bpf_map_lookup_elem(&owners, &backend);
+		if (!owner || owner->holders != 1 || !thread_is_there(owner))
+			return UNSEEN;
+		loop_remember(loop, key, owner, true);
+	}
+	return loop_judge(loop, blocked_ns);
+}
+
+/* The state that one entry of a listener's wait queue tells of. */
+static __always_inline __u32 waiter_state(struct rcxlb_loops *loops, __u32 backend, struct wait_queue_entry *waiter,
+					  __u64 blocked_ns)
+{
+	const void *wakes = BPF_CORE_READ(waiter, func);
+	struct poll_wqueues *poll;
+	struct eventpoll *epoll;
+
+	if (!wakes)
+		return UNSEEN;
+	if (wakes == &ep_poll_callback && epoll_is_known()) {
+		epoll = BPF_CORE_READ(CONTAINER(waiter, eppoll_entry, wait), base, ep);
+		return epoll ? epoll_state(loops, backend, epoll, blocked_ns) : UNSEEN;
+	}
+	if (wakes == &autoremove_wake_function) /* accept(): leaves the queue when it is woken */
+		return saw_asleep(loops, 0, (__u64)BPF_CORE_READ(waiter, private));
+	if (wakes == &pollwake && bpf_core_field_exists(struct poll_wqueues, polling_task)) {
+		poll = (struct poll_wqueues *)BPF_CORE_READ(waiter, private);
+		if (BPF_CORE_READ(poll, triggered))
+			return LOOPS_SIGHT(RCXLB_LOOP_ALIVE, 0);
+		return saw_asleep(loops, 0, (__u64)BPF_CORE_READ(poll, polling_task));
+	}
+	return UNSEEN; /* io_uring, or what comes after it */
+}
+
+/* Of threads that wait in accept() or poll(), when none is there: the best of those remembered. */
+static __always_inline __u32 threads_state(struct rcxlb_loops *loops, __u32 backend, __u64 blocked_ns)
+{
+	__u32 best = NOBODY, sight;
+	struct rcxlb_thread *owner;
+	struct task_struct *task;
+
+	for (int i = 0; i < RCXLB_LOOPS; i++) {
+		struct rcxlb_loop *loop = &loops->loop[i];
+
+		if (loop->epoll || !loop->thread.task || !thread_is_there(&loop->thread))
+			continue;
+		sight = loop_judge(loop, blocked_ns);
+		best = sight < best ? sight : best;
+	}
+	if (best < NOBODY)
+		return best;
+	owner = bpf_map_lookup_elem(&owners, &backend);
+	if (!owner || owner->holders != 1 || !thread_is_there(owner))
+		return UNSEEN;
+	task = (struct task_struct *)owner->task;
+	if (BPF_CORE_READ(task, __state) & TASK_HALTED)
+		return LOOPS_SIGHT(RCXLB_LOOP_STOPPED, 0);
+	return UNSEEN;
+}
+
+/* Has the oldest connection that nobody accepted waited for too long? Since the last that came from its client. */
+static __always_inline bool is_late(const struct socket_wq *wait, __u64 limit_ns)
+{
+	struct tcp_sock *listener = (struct tcp_sock *)BPF_CORE_READ(CONTAINER(wait, socket, wq), sk);
+	struct request_sock *oldest = BPF_CORE_READ(listener, inet_conn.icsk_accept_queue.rskq_accept_head);
+	struct tcp_sock *child = oldest ? (struct tcp_sock *)BPF_CORE_READ(oldest, sk) : NULL;
+	__u64 at = child ? BPF_CORE_READ(child, tcp_mstamp) : 0, now = bpf_ktime_get_ns() / 1000;
+
+	return at && now > at && (now - at) * 1000 > limit_ns;
+}
+
+__noinline int loops_look(__u32 backend, __u64 wait, __u32 blocked_ms)
+{
+	struct list_head *head = &((struct socket_wq *)wait)->wait.head, *at = BPF_CORE_READ(head, next);
+	struct rcxlb_loops *known = bpf_map_lookup_elem(&loops, &backend);
+	__u32 best = NOBODY, sight;
+	__u64 blocked_ns = blocked_ms * MS;
+
+	if (!known)
+		return UNSEEN;
+	for (int i = 0; i <= RCXLB_LOOPS && at && at != head; i++) {
+		sight = UNSEEN; /* more of them than are watched */
+		if (i < RCXLB_LOOPS)
+			sight = waiter_state(known, backend, CONTAINER(at, wait_queue_entry, entry), blocked_ns);
+		if (sight == LOOPS_SIGHT(RCXLB_LOOP_ASLEEP, 0))
+			return sight;
+		best = sight < best ? sight : best;
+		at = BPF_CORE_READ(at, next);
+	}
+	if (best == NOBODY)
+		best = threads_state(known, backend, blocked_ns);
+	/* A loop that is alive merely has a long queue, unless it is very long. */
+	if (LOOPS_STATE(best) != RCXLB_LOOP_ASLEEP && LOOPS_STATE(best) < RCXLB_LOOP_LATE &&
+	    is_late((struct socket_wq *)wait, (LOOPS_STATE(best) == RCXLB_LOOP_ALIVE ? 20 : 2) * blocked_ns))
+		return LOOPS_SIGHT(RCXLB_LOOP_LATE, LOOPS_SUSPECT(best));
+	return best;
+}
+
+struct batch {
+	__u64 now;
+	__u32 first;
+};
+
+static long look_at_backend(__u32 i, struct batch *batch)
+{
+	__u32 id = batch->first + i;
+	struct rcxlb_loops *known = bpf_map_lookup_elem(&loops, &id);
+
+	if (!known)
+		return 1;
+	for (int k = 0; k < RCXLB_LOOPS; k++) {
+		struct rcxlb_loop *loop = &known->loop[k];
+		struct eventpoll *epoll = (struct eventpoll *)loop->epoll;
+
+		if (loop->thread.task && thread_is_there(&loop->thread))
+			loop_note(loop, batch->now, epoll && epoll_sleeper(epoll));
+	}
+	return 0;
+}
+
+static int tick(void *map, int *key, struct rcxlb_watch *watch)
+{
+	struct batch batch = { .now = bpf_ktime_get_ns(), .first = watch->next };
+	__u32 count = watch->backends - batch.first;
+
+	(void)map;
+	(void)key;
+	if (batch.first >= watch->backends) {
+		batch.first = 0;
+		count = watch->backends;
+	}
+	count = count < BATCH ? count : BATCH;
+	bpf_loop(count, look_at_backend, &batch, 0);
+	watch->next = batch.first + count;
+	if (batch.now < watch->until)
+		bpf_timer_start(&watch->timer, TICK_NS, 0);
+	return 0;
+}
+
+__noinline int loops_watch(__u32 id)
+{
+	__u64 now = bpf_ktime_get_ns();
+	struct rcxlb_watch *entry;
+	__u32 zero = 0;
+
+	entry = bpf_map_lookup_elem(&watch, &zero);
+	if (!entry)
+		return 0;
+	if (id >= entry->backends)
+		entry->backends = id + 1;
+	if (now + WATCH_NS / 2 < entry->until)
+		return 0;
+	entry->until = now + WATCH_NS;
+	bpf_timer_init(&entry->timer, &watch, CLOCK_MONOTONIC);
+	bpf_timer_set_callback(&entry->timer, tick);
+	bpf_timer_start(&entry->timer, TICK_NS, 0);
+	return 0;
+}
+
+/* Learns who holds a file, when it is an epoll instance that waits for a backend's listener, or such a listener. */
+static __always_inline void hold(struct rcxlb_thread *thread, struct task_struct *task)
+{
+	struct rcxlb_thread found = thread_of(task);
+
+	found.holders = thread->holders + (thread->task != found.task);
+	*thread = found;
+}
+
+/* Run before holders: forgets what it found before, and notes which epoll instances are to be found. */
+SEC("iter/tcp")
+int waiters(struct bpf_iter__tcp *ctx)
+{
+	struct sock *sk = (struct sock *)ctx->sk_common;
+	struct rcxlb_thread none = {};
+	struct list_head *head, *at;
+	struct rcxlb_socket *self;
+	struct socket_wq *wait;
+	__u64 epoll;
+	__u32 id;
+
+	if (!sk || sk->__sk_common.skc_state != BPF_TCP_LISTEN)
+		return 0;
+	self = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+	if (!self)
+		return 0;
+	id = self->backend;
+	bpf_map_update_elem(&owners, &id, &none, BPF_ANY);
+	wait = BPF_CORE_READ(sk, sk_wq);
+	head = &wait->wait.head;
+	at = BPF_CORE_READ(head, next);
+	for (int i = 0; i < RCXLB_LOOPS && at && at != head; i++, at = BPF_CORE_READ(at, next)) {
+		struct wait_queue_entry *waiter = CONTAINER(at, wait_queue_entry, entry);
+
+		if ((const void *)BPF_CORE_READ(waiter, func) != &ep_poll_callback || !epoll_is_known())
+			continue;
+		epoll = (__u64)BPF_CORE_READ(CONTAINER(waiter, eppoll_entry, wait), base, ep);
+		bpf_map_update_elem(&epolls, &epoll, &none, BPF_ANY);
+	}
+	return 0;
+}
+
+SEC("iter/task_file")
+int holders(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct rcxlb_socket *self;
+	struct rcxlb_thread *thread;
+	struct socket *socket;
+	__u64 epoll;
+	__u32 id;
+
+	if (!task || !file)
+		return 0;
+	task = task->group_leader;
+	epoll = (__u64)file->private_data;
+	thread = bpf_map_lookup_elem(&epolls, &epoll);
+	if (thread)
+		hold(thread, task);
+	socket = bpf_sock_from_file(file);
+	if (!socket || !socket->sk)
+		return 0;
+	self = bpf_sk_storage_get(&sockets, socket->sk, NULL, 0);
+	if (!self || socket->sk->__sk_common.skc_state != BPF_TCP_LISTEN)
+		return 0;
+	id = self->backend;
+	thread = bpf_map_lookup_elem(&owners, &id);
+	if (thread)
+		hold(thread, task);
+	return 0;
+}

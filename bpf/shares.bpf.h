@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * What the backends of a service that listen have together, for the rules that compare with it. Added up anew in
+ * passes over the members, a few of them with each connection and by each CPU for itself: nothing that is counted here
+ * can drift, no CPU waits for another, and a connection costs the same with two members and with a thousand.
+ */
+#ifndef RCXLB_SHARES_BPF_H
+#define RCXLB_SHARES_BPF_H
+
+#include "maps.bpf.h"
+#include "rcxlb/choice.h"
+
+#define SHARE_FRESH_NS 1000000ull
+#define SHARE_MEMBERS  16 /* with one connection */
+
+struct pass {
+	const struct rcxlb_table *table;
+	struct rcxlb_share *share;
+};
+
+static __always_inline bool anybody_listens(__u32 id)
+{
+	struct bpf_sock *sk = bpf_map_lookup_elem(&listeners, &id);
+	bool listens;
+
+	if (!sk)
+		return false;
+	listens = sk->state == BPF_TCP_LISTEN;
+	bpf_sk_release(sk);
+	return listens;
+}
+
+/* bpf_loop(): adds the next member; 1 ends the pass. */
+static long share_add(__u32 i, struct pass *pass)
+{
+	struct rcxlb_share *share = pass->share;
+	__u32 at = share->next_member, id;
+	struct rcxlb_backend *backend;
+	struct rcxlb_load *entry;
+
+	(void)i;
+	RCXLB_OPAQUE(at);
+	if (at >= pass->table->members || at >= RCXLB_MAX_BACKENDS)
+		return 1;
+	share->next_member = at + 1;
+	id = pass->table->member[at];
+	backend = bpf_map_lookup_elem(&backends, &id);
+	entry = bpf_map_lookup_elem(&load, &id);
+	if (!backend || !entry || backend->flags & RCXLB_BACKEND_DRAINING || (entry->rows < 2 && !anybody_listens(id)))
+		return 0;
+	share->next_active += entry->active;
+	share->next_weight += backend->weight;
+	if (share->next_emptiest == RCXLB_NO_BACKEND ||
+	    (__u64)entry->active * share->next_least_weight < (__u64)share->next_least * backend->weight) {
+		share->next_emptiest = id;
+		share->next_least = entry->active;
+		share->next_least_weight = backend->weight;
+	}
+	return 0;
+}
+
+/* The pass is complete: what it added up holds from now on. */
+static __always_inline void share_renew(struct rcxlb_share *share, struct rcxlb_rule *rule, __u64 now)
+{
+	struct rcxlb_facts emptiest = { .active = share->next_least, .weight = share->next_least_weight };
+
+	share->active = share->next_active;
+	share->weight = share->next_weight;
+	share->renewed = now;
+	rule->active = share->active;
+	rule->weight = share->weight;
+	share->emptiest = rcxlb_is_behind(rule, &emptiest) ? share->next_emptiest : RCXLB_NO_BACKEND;
+	share->next_active = 0;
+	share->next_weight = 0;
+	share->next_member = 0;
+	share->next_emptiest = RCXLB_NO_BACKEND;
+}
+
+/* Completes the rule by what there is at the moment. Returns the backend that is far behind, or RCXLB_NO_BACKEND. */
+static __always_inline __u32 share_of(__u32 service, const struct rcxlb_table *table, struct rcxlb_rule *rule)
+{
+	struct rcxlb_share *share = bpf_map_lookup_elem(&shares, &service);
+	struct pass pass = { .table = table, .share = share };
+	__u64 now = bpf_ktime_get_ns();
+
+	if (!share)
+		return RCXLB_NO_BACKEND;
+	if (now - share->renewed > SHARE_FRESH_NS) {
+		if (!share->next_member)
+			share->next_emptiest = RCXLB_NO_BACKEND;
+		bpf_loop(SHARE_MEMBERS, share_add, &pass, 0);
+		if (share->next_member >= table->members)
+			share_renew(share, rule, now);
+	}
+	rule->active = share->active;
+	rule->weight = share->weight;
+	return share->renewed ? share->emptiest : RCXLB_NO_BACKEND;
+}
+
+#endif
