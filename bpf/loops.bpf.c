@@ -21,6 +21,7 @@
  */
 #include "loops.bpf.h"
 #include "maps.bpf.h"
+#include "peek.bpf.h"
 #include "rcxlb/choice.h"
 
 #define MS		1000000ull
@@ -50,7 +51,12 @@ extern const void ep_poll_callback __ksym __weak;
 extern const void pollwake __ksym __weak;
 extern const void autoremove_wake_function __ksym __weak;
 
-#define CONTAINER(address, type, member) ((struct type *)((void *)(address)-bpf_core_field_offset(struct type, member)))
+#define UNSEEN LOOPS_SIGHT(RCXLB_LOOP_UNKNOWN, 0)
+#define NOBODY LOOPS_SIGHT(RCXLB_LOOP_STOPPED + 1, 0)
+
+/* The address of what contains the member at this address; and of the member of what is there. */
+#define CONTAINER(address, type, member) ((address)-bpf_core_field_offset(struct type, member))
+#define MEMBER(address, type, member)	 ((address) + bpf_core_field_offset(struct type, member))
 
 static __always_inline bool epoll_is_known(void)
 {
@@ -58,48 +64,40 @@ static __always_inline bool epoll_is_known(void)
 	       bpf_core_field_exists(struct epitem, ep);
 }
 
-/* The first entry of an epoll instance's wait queue: of a thread in epoll_wait(). Or NULL. */
-static __always_inline struct list_head *epoll_sleeper(const struct eventpoll *epoll)
+/* The first entry of an epoll instance's wait queue: of a thread in epoll_wait(). Or 0. */
+static __always_inline __u64 epoll_sleeper(__u64 epoll)
 {
-	struct list_head *first = BPF_CORE_READ(epoll, wq.head.next);
+	__u64 first = PEEK_POINTER(epoll, eventpoll, wq.head.next);
 
-	return first == &epoll->wq.head ? NULL : first;
+	return first == MEMBER(epoll, eventpoll, wq.head) ? 0 : first;
 }
 
 /* First of what the loop will be told about next; 0 when there is nothing. */
-static __always_inline __u64 epoll_ready(const struct eventpoll *epoll)
+static __always_inline __u64 epoll_ready(__u64 epoll)
 {
-	struct list_head *first;
+	__u64 first;
 
-	if (!epoll || !bpf_core_field_exists(epoll->rdllist))
+	if (!epoll || !bpf_core_field_exists(struct eventpoll, rdllist))
 		return 0;
-	first = BPF_CORE_READ(epoll, rdllist.next);
-	return first == &epoll->rdllist ? 0 : (__u64)first;
+	first = PEEK_POINTER(epoll, eventpoll, rdllist.next);
+	return first == MEMBER(epoll, eventpoll, rdllist) ? 0 : first;
 }
 
 static __always_inline bool thread_is_there(const struct rcxlb_thread *thread)
 {
-	struct task_struct *task = (struct task_struct *)thread->task;
+	__u64 task = thread->task;
 
-	return task && (__u32)BPF_CORE_READ(task, pid) == thread->pid &&
-	       BPF_CORE_READ(task, start_boottime) == thread->started && !BPF_CORE_READ(task, exit_state);
+	return task && (__u32)PEEK(task, task_struct, pid) == thread->pid &&
+	       PEEK(task, task_struct, start_boottime) == thread->started && !PEEK(task, task_struct, exit_state);
 }
 
-static __always_inline struct rcxlb_thread thread_of(const struct task_struct *task)
+static __always_inline struct rcxlb_thread thread_of(__u64 task)
 {
 	return (struct rcxlb_thread){
-		.task = (__u64)task,
-		.started = BPF_CORE_READ(task, start_boottime),
-		.pid = BPF_CORE_READ(task, pid),
+		.task = task,
+		.started = PEEK(task, task_struct, start_boottime),
+		.pid = PEEK(task, task_struct, pid),
 	};
-}
-
-static __always_inline __u64 work_of(const struct task_struct *task, __u64 *reads)
-{
-	*reads = 0;
-	if (bpf_core_field_exists(task->ioac.syscr))
-		*reads = BPF_CORE_READ(task, ioac.syscr) + BPF_CORE_READ(task, ioac.syscw);
-	return BPF_CORE_READ(task, nvcsw) + *reads;
 }
 
 /*
@@ -108,10 +106,13 @@ static __always_inline __u64 work_of(const struct task_struct *task, __u64 *read
  */
 static __always_inline void loop_note(struct rcxlb_loop *loop, __u64 now, bool asleep)
 {
-	__u64 reads, work = work_of((struct task_struct *)loop->thread.task, &reads);
-	__u64 ready = epoll_ready((struct eventpoll *)loop->epoll);
-	bool worked = work != loop->work || (loop->ready && ready != loop->ready);
+	__u64 ready = epoll_ready(loop->epoll), task = loop->thread.task, reads = 0, work;
+	bool worked;
 
+	if (bpf_core_field_exists(struct task_io_accounting, syscr))
+		reads = PEEK(task, task_struct, ioac.syscr) + PEEK(task, task_struct, ioac.syscw);
+	work = PEEK(task, task_struct, nvcsw) + reads;
+	worked = work != loop->work || (loop->ready && ready != loop->ready);
 	if (asleep || (worked && loop->looked))
 		loop->progress = asleep ? now : loop->looked;
 	if (asleep || loop->asleep || worked || !loop->looked)
@@ -128,27 +129,27 @@ static __always_inline bool loop_is(const struct rcxlb_loop *loop, __u64 epoll, 
 	return loop->epoll == epoll && (epoll ? loop->thread.task != 0 : loop->thread.task == task);
 }
 
-/* Where a loop is remembered, or would be: NULL never, but the verifier cannot know. */
+/* Where a loop is remembered. Or NULL. */
 static __always_inline struct rcxlb_loop *loop_find(struct rcxlb_loops *loops, __u64 epoll, __u64 task)
 {
-	struct rcxlb_loop *unused = NULL;
-
 	for (int i = 0; i < RCXLB_LOOPS; i++)
 		if (loop_is(&loops->loop[i], epoll, task))
 			return &loops->loop[i];
+	return NULL;
+}
+
+/* Where one can be: a thread that was there is no more. Or NULL. */
+static __always_inline struct rcxlb_loop *loop_room(struct rcxlb_loops *loops)
+{
 	for (int i = 0; i < RCXLB_LOOPS; i++)
 		if (!thread_is_there(&loops->loop[i].thread))
 			return &loops->loop[i];
-	return unused;
+	return NULL;
 }
 
 static __always_inline void loop_remember(struct rcxlb_loop *loop, __u64 epoll, const struct rcxlb_thread *thread,
 					  bool guessed)
 {
-	if (loop->epoll == epoll && loop->thread.task == thread->task && loop->thread.started == thread->started) {
-		loop->guessed = guessed;
-		return;
-	}
 	loop->thread.task = 0; /* whoever reads this at the same time believes nothing */
 	loop->epoll = epoll;
 	loop->work = 0;
@@ -164,17 +165,20 @@ static __always_inline void loop_remember(struct rcxlb_loop *loop, __u64 epoll, 
 }
 
 /* How long it has been on its CPU, by the scheduler's clocks: as old as that CPU's last tick or switch, never ahead. */
-static __always_inline __s64 time_on_cpu(const struct task_struct *task)
+static __always_inline __s64 time_on_cpu(__u64 task)
 {
-	struct task_struct *me = (struct task_struct *)bpf_get_current_task();
-	__u64 its, here, arrived;
+	__u64 me = (__u64)bpf_get_current_task(), its, here, arrived;
 
-	if (!bpf_core_field_exists(task->sched_info.last_arrival) || !bpf_core_field_exists(task->se.cfs_rq) ||
-	    !bpf_core_field_exists(struct cfs_rq, rq))
+	if (!bpf_core_field_exists(struct sched_info, last_arrival) ||
+	    !bpf_core_field_exists(struct sched_entity, cfs_rq) || !bpf_core_field_exists(struct cfs_rq, rq))
 		return 0;
-	its = BPF_CORE_READ(task, se.cfs_rq, rq, clock);
-	here = BPF_CORE_READ(me, se.cfs_rq, rq, clock);
-	arrived = BPF_CORE_READ(task, sched_info.last_arrival);
+	its = PEEK_POINTER(task, task_struct, se.cfs_rq);
+	here = PEEK_POINTER(me, task_struct, se.cfs_rq);
+	its = PEEK_POINTER(its, cfs_rq, rq);
+	here = PEEK_POINTER(here, cfs_rq, rq);
+	its = PEEK(its, rq, clock);
+	here = PEEK(here, rq, clock);
+	arrived = PEEK(task, task_struct, sched_info.last_arrival);
 	return arrived ? (__s64)((its > here ? its : here) - arrived) : 0;
 }
 
@@ -193,25 +197,29 @@ static __always_inline void suspect(struct rcxlb_loop *loop, __u64 now, __u64 bl
 }
 
 /* Of a loop that does not sleep. Global, as saw_asleep() and loops_look() are: verified once each. */
-__noinline int loop_judge(struct rcxlb_loop *loop, __u64 blocked_ns)
+__noinline int loop_judge(struct rcxlb_loop *loop, __u64 now, __u64 blocked_ns)
 {
-	__u64 now = bpf_ktime_get_ns(), patience = blocked_ns;
-	struct task_struct *task;
+	__u64 patience = blocked_ns, task;
 	__u32 state;
 	bool has_cpu;
 
-	if (!loop || !thread_is_there(&loop->thread))
-		return LOOPS_SIGHT(RCXLB_LOOP_UNKNOWN, 0);
-	task = (struct task_struct *)loop->thread.task;
-	state = BPF_CORE_READ(task, __state);
-	if (state & TASK_HALTED || BPF_CORE_READ(task, jobctl) & JOBCTL_TRAP_FREEZE) {
+	if (!loop)
+		return UNSEEN;
+	/* The timer has just looked. */
+	if (now - loop->looked < TICK_NS && now - loop->progress < blocked_ns)
+		return sight_of(loop, RCXLB_LOOP_ALIVE, now);
+	if (!thread_is_there(&loop->thread))
+		return UNSEEN;
+	task = loop->thread.task;
+	state = PEEK(task, task_struct, __state);
+	if (state & TASK_HALTED || PEEK(task, task_struct, jobctl) & JOBCTL_TRAP_FREEZE) {
 		suspect(loop, now, blocked_ns);
 		return sight_of(loop, RCXLB_LOOP_STOPPED, now);
 	}
 	loop_note(loop, now, false);
 	if (loop->guessed && state != TASK_RUNNING) /* its process may have others that do the work */
 		return sight_of(loop, RCXLB_LOOP_AWAKE, now);
-	has_cpu = !bpf_core_field_exists(task->on_cpu) || BPF_CORE_READ(task, on_cpu);
+	has_cpu = !bpf_core_field_exists(struct task_struct, on_cpu) || PEEK(task, task_struct, on_cpu);
 	if (!loop->reads || (state == TASK_RUNNING && !has_cpu))
 		patience *= PATIENCE;
 	if (now - loop->still > patience) {
@@ -226,116 +234,126 @@ __noinline int loop_judge(struct rcxlb_loop *loop, __u64 blocked_ns)
 }
 
 /* A loop seen asleep: who it is, and that it is fine. */
-__noinline int saw_asleep(struct rcxlb_loops *loops, __u64 epoll, __u64 task)
+__noinline int saw_asleep(struct rcxlb_loops *loops, __u64 epoll, __u64 task, __u64 now)
 {
-	__u64 now = bpf_ktime_get_ns();
 	struct rcxlb_thread thread;
 	struct rcxlb_loop *loop;
 
 	if (!loops || !task)
 		return LOOPS_SIGHT(RCXLB_LOOP_ASLEEP, 0);
 	loop = loop_find(loops, epoll, task);
+	if (loop && loop->thread.task == task && !loop->guessed && now - loop->looked < TICK_NS) {
+		loop->asleep = 1;
+		loop->progress = now;
+		loop->still = now;
+		return sight_of(loop, RCXLB_LOOP_ASLEEP, now);
+	}
+	if (!loop)
+		loop = loop_room(loops);
 	if (!loop)
 		return LOOPS_SIGHT(RCXLB_LOOP_ASLEEP, 0);
-	thread = thread_of((struct task_struct *)task);
-	loop_remember(loop, epoll, &thread, false);
+	thread = thread_of(task);
+	if (!loop_is(loop, epoll, task) || loop->thread.task != task || loop->thread.started != thread.started)
+		loop_remember(loop, epoll, &thread, false);
+	loop->guessed = 0;
 	loop_note(loop, now, true);
 	return sight_of(loop, RCXLB_LOOP_ASLEEP, now);
 }
 
-#define UNSEEN LOOPS_SIGHT(RCXLB_LOOP_UNKNOWN, 0)
-#define NOBODY LOOPS_SIGHT(RCXLB_LOOP_STOPPED + 1, 0)
-
-static __always_inline __u32 epoll_state(struct rcxlb_loops *loops, __u32 backend, struct eventpoll *epoll,
-					 __u64 blocked_ns)
+/* Never seen asleep: it is taken for the first thread of the process that holds it, if one alone does. */
+__noinline int guess(struct rcxlb_loops *loops, __u32 backend, __u64 epoll)
 {
-	struct list_head *sleeper = epoll_sleeper(epoll);
-	struct rcxlb_thread *owner;
+	struct rcxlb_thread *owner = bpf_map_lookup_elem(&epolls, &epoll);
 	struct rcxlb_loop *loop;
-	__u64 key = (__u64)epoll;
 
-	if (sleeper)
-		return saw_asleep(loops, key,
-				  (__u64)BPF_CORE_READ(CONTAINER(sleeper, wait_queue_entry, entry), private));
-	loop = loop_find(loops, key, 0);
+	if (!owner || owner->holders != 1)
+		owner = bpf_map_lookup_elem(&owners, &backend);
+	if (!loops || !owner || owner->holders != 1 || !thread_is_there(owner))
+		return 0;
+	loop = loop_room(loops);
 	if (!loop)
-		return UNSEEN;
-	if (!loop_is(loop, key, 0)) { /* never seen asleep: the process that holds it, if one alone does */
-		owner = bpf_map_lookup_elem(&epolls, &key);
-		if (!owner || owner->holders != 1)
-			owner = bpf_map_lookup_elem(&owners, &backend);
-		if (!owner || owner->holders != 1 || !thread_is_there(owner))
-			return UNSEEN;
-		loop_remember(loop, key, owner, true);
-	}
-	return loop_judge(loop, blocked_ns);
+		return 0;
+	loop_remember(loop, epoll, owner, true);
+	return 1;
 }
 
-/* The state that one entry of a listener's wait queue tells of. */
-static __always_inline __u32 waiter_state(struct rcxlb_loops *loops, __u32 backend, struct wait_queue_entry *waiter,
+static __always_inline __u32 epoll_sight(struct rcxlb_loops *loops, __u32 backend, __u64 epoll, __u64 now,
+					 __u64 blocked_ns)
+{
+	__u64 sleeper = epoll_sleeper(epoll);
+	struct rcxlb_loop *loop;
+
+	if (sleeper) {
+		sleeper = CONTAINER(sleeper, wait_queue_entry, entry);
+		return saw_asleep(loops, epoll, PEEK_POINTER(sleeper, wait_queue_entry, private), now);
+	}
+	loop = loop_find(loops, epoll, 0);
+	if (!loop && guess(loops, backend, epoll))
+		loop = loop_find(loops, epoll, 0);
+	return loop ? loop_judge(loop, now, blocked_ns) : UNSEEN;
+}
+
+/* What one entry of a listener's wait queue tells. */
+static __always_inline __u32 waiter_sight(struct rcxlb_loops *loops, __u32 backend, __u64 waiter, __u64 now,
 					  __u64 blocked_ns)
 {
-	const void *wakes = BPF_CORE_READ(waiter, func);
-	struct poll_wqueues *poll;
-	struct eventpoll *epoll;
+	__u64 wakes = PEEK_POINTER(waiter, wait_queue_entry, func), it;
 
 	if (!wakes)
 		return UNSEEN;
-	if (wakes == &ep_poll_callback && epoll_is_known()) {
-		epoll = BPF_CORE_READ(CONTAINER(waiter, eppoll_entry, wait), base, ep);
-		return epoll ? epoll_state(loops, backend, epoll, blocked_ns) : UNSEEN;
+	if (wakes == (__u64)&ep_poll_callback && epoll_is_known()) {
+		it = PEEK_POINTER(CONTAINER(waiter, eppoll_entry, wait), eppoll_entry, base);
+		it = PEEK_POINTER(it, epitem, ep);
+		return it ? epoll_sight(loops, backend, it, now, blocked_ns) : UNSEEN;
 	}
-	if (wakes == &autoremove_wake_function) /* accept(): leaves the queue when it is woken */
-		return saw_asleep(loops, 0, (__u64)BPF_CORE_READ(waiter, private));
-	if (wakes == &pollwake && bpf_core_field_exists(struct poll_wqueues, polling_task)) {
-		poll = (struct poll_wqueues *)BPF_CORE_READ(waiter, private);
-		if (BPF_CORE_READ(poll, triggered))
+	it = PEEK_POINTER(waiter, wait_queue_entry, private);
+	if (wakes == (__u64)&autoremove_wake_function) /* accept(): leaves the queue when it is woken */
+		return saw_asleep(loops, 0, it, now);
+	if (wakes == (__u64)&pollwake && bpf_core_field_exists(struct poll_wqueues, polling_task)) {
+		if (PEEK(it, poll_wqueues, triggered))
 			return LOOPS_SIGHT(RCXLB_LOOP_ALIVE, 0);
-		return saw_asleep(loops, 0, (__u64)BPF_CORE_READ(poll, polling_task));
+		return saw_asleep(loops, 0, PEEK_POINTER(it, poll_wqueues, polling_task), now);
 	}
 	return UNSEEN; /* io_uring, or what comes after it */
 }
 
 /* Of threads that wait in accept() or poll(), when none is there: the best of those remembered. */
-static __always_inline __u32 threads_state(struct rcxlb_loops *loops, __u32 backend, __u64 blocked_ns)
+static __always_inline __u32 threads_sight(struct rcxlb_loops *loops, __u32 backend, __u64 now, __u64 blocked_ns)
 {
-	__u32 best = NOBODY, sight;
 	struct rcxlb_thread *owner;
-	struct task_struct *task;
+	__u32 best = NOBODY, sight;
 
 	for (int i = 0; i < RCXLB_LOOPS; i++) {
 		struct rcxlb_loop *loop = &loops->loop[i];
 
 		if (loop->epoll || !loop->thread.task || !thread_is_there(&loop->thread))
 			continue;
-		sight = loop_judge(loop, blocked_ns);
+		sight = loop_judge(loop, now, blocked_ns);
 		best = sight < best ? sight : best;
 	}
 	if (best < NOBODY)
 		return best;
 	owner = bpf_map_lookup_elem(&owners, &backend);
-	if (!owner || owner->holders != 1 || !thread_is_there(owner))
-		return UNSEEN;
-	task = (struct task_struct *)owner->task;
-	if (BPF_CORE_READ(task, __state) & TASK_HALTED)
+	if (owner && owner->holders == 1 && thread_is_there(owner) &&
+	    PEEK(owner->task, task_struct, __state) & TASK_HALTED)
 		return LOOPS_SIGHT(RCXLB_LOOP_STOPPED, 0);
 	return UNSEEN;
 }
 
 /* Has the oldest connection that nobody accepted waited for too long? Since the last that came from its client. */
-static __always_inline bool is_late(const struct socket_wq *wait, __u64 limit_ns)
+static __always_inline bool is_late(__u64 wait, __u64 now, __u64 limit_ns)
 {
-	struct tcp_sock *listener = (struct tcp_sock *)BPF_CORE_READ(CONTAINER(wait, socket, wq), sk);
-	struct request_sock *oldest = BPF_CORE_READ(listener, inet_conn.icsk_accept_queue.rskq_accept_head);
-	struct tcp_sock *child = oldest ? (struct tcp_sock *)BPF_CORE_READ(oldest, sk) : NULL;
-	__u64 at = child ? BPF_CORE_READ(child, tcp_mstamp) : 0, now = bpf_ktime_get_ns() / 1000;
+	__u64 listener = PEEK_POINTER(CONTAINER(wait, socket, wq), socket, sk), oldest, child, at;
 
-	return at && now > at && (now - at) * 1000 > limit_ns;
+	oldest = PEEK_POINTER(listener, tcp_sock, inet_conn.icsk_accept_queue.rskq_accept_head);
+	child = oldest ? PEEK_POINTER(oldest, request_sock, sk) : 0;
+	at = child ? PEEK(child, tcp_sock, tcp_mstamp) * 1000 : 0;
+	return at && now > at && now - at > limit_ns;
 }
 
-__noinline int loops_look(__u32 backend, __u64 wait, __u32 blocked_ms)
+__noinline int loops_look(__u32 backend, __u64 wait, __u64 now, __u32 blocked_ms)
 {
-	struct list_head *head = &((struct socket_wq *)wait)->wait.head, *at = BPF_CORE_READ(head, next);
+	__u64 head = MEMBER(wait, socket_wq, wait.head), at = PEEK_POINTER(wait, socket_wq, wait.head.next);
 	struct rcxlb_loops *known = bpf_map_lookup_elem(&loops, &backend);
 	__u32 best = NOBODY, sight;
 	__u64 blocked_ns = blocked_ms * MS;
@@ -345,17 +363,17 @@ __noinline int loops_look(__u32 backend, __u64 wait, __u32 blocked_ms)
 	for (int i = 0; i <= RCXLB_LOOPS && at && at != head; i++) {
 		sight = UNSEEN; /* more of them than are watched */
 		if (i < RCXLB_LOOPS)
-			sight = waiter_state(known, backend, CONTAINER(at, wait_queue_entry, entry), blocked_ns);
+			sight = waiter_sight(known, backend, CONTAINER(at, wait_queue_entry, entry), now, blocked_ns);
 		if (sight == LOOPS_SIGHT(RCXLB_LOOP_ASLEEP, 0))
 			return sight;
 		best = sight < best ? sight : best;
-		at = BPF_CORE_READ(at, next);
+		at = PEEK_POINTER(at, list_head, next);
 	}
 	if (best == NOBODY)
-		best = threads_state(known, backend, blocked_ns);
+		best = threads_sight(known, backend, now, blocked_ns);
 	/* A loop that is alive merely has a long queue, unless it is very long. */
 	if (LOOPS_STATE(best) != RCXLB_LOOP_ASLEEP && LOOPS_STATE(best) < RCXLB_LOOP_LATE &&
-	    is_late((struct socket_wq *)wait, (LOOPS_STATE(best) == RCXLB_LOOP_ALIVE ? 20 : 2) * blocked_ns))
+	    is_late(wait, now, (LOOPS_STATE(best) == RCXLB_LOOP_ALIVE ? 20 : 2) * blocked_ns))
 		return LOOPS_SIGHT(RCXLB_LOOP_LATE, LOOPS_SUSPECT(best));
 	return best;
 }
@@ -374,10 +392,9 @@ static long look_at_backend(__u32 i, struct batch *batch)
 		return 1;
 	for (int k = 0; k < RCXLB_LOOPS; k++) {
 		struct rcxlb_loop *loop = &known->loop[k];
-		struct eventpoll *epoll = (struct eventpoll *)loop->epoll;
 
 		if (loop->thread.task && thread_is_there(&loop->thread))
-			loop_note(loop, batch->now, epoll && epoll_sleeper(epoll));
+			loop_note(loop, batch->now, loop->epoll && epoll_sleeper(loop->epoll));
 	}
 	return 0;
 }
@@ -401,9 +418,8 @@ static int tick(void *map, int *key, struct rcxlb_watch *watch)
 	return 0;
 }
 
-__noinline int loops_watch(__u32 id)
+__noinline int loops_watch(__u32 id, __u64 now)
 {
-	__u64 now = bpf_ktime_get_ns();
 	struct rcxlb_watch *entry;
 	__u32 zero = 0;
 
@@ -422,7 +438,7 @@ __noinline int loops_watch(__u32 id)
 }
 
 /* Learns who holds a file, when it is an epoll instance that waits for a backend's listener, or such a listener. */
-static __always_inline void hold(struct rcxlb_thread *thread, struct task_struct *task)
+static __always_inline void hold(struct rcxlb_thread *thread, __u64 task)
 {
 	struct rcxlb_thread found = thread_of(task);
 
@@ -436,10 +452,8 @@ int waiters(struct bpf_iter__tcp *ctx)
 {
 	struct sock *sk = (struct sock *)ctx->sk_common;
 	struct rcxlb_thread none = {};
-	struct list_head *head, *at;
 	struct rcxlb_socket *self;
-	struct socket_wq *wait;
-	__u64 epoll;
+	__u64 wait, head, at, waiter, epoll;
 	__u32 id;
 
 	if (!sk || sk->__sk_common.skc_state != BPF_TCP_LISTEN)
@@ -449,15 +463,15 @@ int waiters(struct bpf_iter__tcp *ctx)
 		return 0;
 	id = self->backend;
 	bpf_map_update_elem(&owners, &id, &none, BPF_ANY);
-	wait = BPF_CORE_READ(sk, sk_wq);
-	head = &wait->wait.head;
-	at = BPF_CORE_READ(head, next);
-	for (int i = 0; i < RCXLB_LOOPS && at && at != head; i++, at = BPF_CORE_READ(at, next)) {
-		struct wait_queue_entry *waiter = CONTAINER(at, wait_queue_entry, entry);
-
-		if ((const void *)BPF_CORE_READ(waiter, func) != &ep_poll_callback || !epoll_is_known())
+	wait = PEEK_POINTER(sk, sock, sk_wq);
+	head = MEMBER(wait, socket_wq, wait.head);
+	at = PEEK_POINTER(wait, socket_wq, wait.head.next);
+	for (int i = 0; i < RCXLB_LOOPS && at && at != head; i++, at = PEEK_POINTER(at, list_head, next)) {
+		waiter = CONTAINER(at, wait_queue_entry, entry);
+		if (PEEK_POINTER(waiter, wait_queue_entry, func) != (__u64)&ep_poll_callback || !epoll_is_known())
 			continue;
-		epoll = (__u64)BPF_CORE_READ(CONTAINER(waiter, eppoll_entry, wait), base, ep);
+		epoll = PEEK_POINTER(CONTAINER(waiter, eppoll_entry, wait), eppoll_entry, base);
+		epoll = PEEK_POINTER(epoll, epitem, ep);
 		bpf_map_update_elem(&epolls, &epoll, &none, BPF_ANY);
 	}
 	return 0;
@@ -467,20 +481,20 @@ SEC("iter/task_file")
 int holders(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *task = ctx->task;
+	__u64 leader, epoll;
 	struct file *file = ctx->file;
 	struct rcxlb_socket *self;
 	struct rcxlb_thread *thread;
 	struct socket *socket;
-	__u64 epoll;
 	__u32 id;
 
 	if (!task || !file)
 		return 0;
-	task = task->group_leader;
-	epoll = (__u64)file->private_data;
+	leader = PEEK_POINTER(task, task_struct, group_leader);
+	epoll = PEEK_POINTER(file, file, private_data);
 	thread = bpf_map_lookup_elem(&epolls, &epoll);
 	if (thread)
-		hold(thread, task);
+		hold(thread, leader);
 	socket = bpf_sock_from_file(file);
 	if (!socket || !socket->sk)
 		return 0;
@@ -490,6 +504,6 @@ int holders(struct bpf_iter__task_file *ctx)
 	id = self->backend;
 	thread = bpf_map_lookup_elem(&owners, &id);
 	if (thread)
-		hold(thread, task);
+		hold(thread, leader);
 	return 0;
 }

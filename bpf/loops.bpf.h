@@ -15,9 +15,9 @@
  * address of the struct socket_wq of its socket: a plain number, so that the function is verified once for all who call
  * it.
  */
-int loops_look(__u32 backend, __u64 wait, __u32 blocked_ms);
+int loops_look(__u32 backend, __u64 wait, __u64 now, __u32 blocked_ms);
 
 /* Connections come: keeps the timer running that looks at all loops, for a moment; this backend among them. */
-int loops_watch(__u32 id);
+int loops_watch(__u32 id, __u64 now);
 
 #endif

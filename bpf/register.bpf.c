@@ -285,7 +285,7 @@ int survey(struct bpf_iter__tcp *ctx)
 	record.ipv4 = socket_takes(record.family, ipv6_only, AF_INET);
 	record.ipv6 = socket_takes(record.family, ipv6_only, AF_INET6);
 	wait = (__u64)BPF_CORE_READ((struct sock *)sk, sk_wq);
-	record.loop = LOOPS_STATE(loops_look(self->backend, wait, RCXLB_BLOCKED_MS));
+	record.loop = LOOPS_STATE(loops_look(self->backend, wait, bpf_ktime_get_ns(), RCXLB_BLOCKED_MS));
 	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
 	return 0;
 }

@@ -44,20 +44,22 @@ static __always_inline bool is_down(__u32 id)
 
 /* A search among the listening sockets of one backend. An SO_REUSEPORT group has several, each in a row. */
 struct rows {
-	__u32 id;
-	__u32 blocked_ms; /* 0: event loops are not looked at */
-	__u16 family;
+	__u64 now;
+	__u16 id;
+	__u16 blocked_ms; /* 0: event loops are not looked at */
 	__u16 start;
-	__u16 count;
+	__u8 family;
+	__u8 count;
 	__u8 looked;   /* out: at so many that can take the client */
 	__u8 exists;   /* out: a listener does */
-	__u32 key;     /* out: of the best one that can take the client */
-	__u32 sight;   /* out: of its event loop, or RCXLB_NO_BACKEND when there is none */
+	__u8 sight;    /* out: of the best one that can take the client, or ROWS_NONE */
+	__u32 key;     /* out: of that one */
 	__u32 queue;   /* out: its accept queue */
 	__u32 pending; /* out: handshakes that are not complete */
 };
 
 #define ROWS_LOOKS 8
+#define ROWS_NONE  255
 
 /* bpf_loop(): the next row; 1 ends the search. */
 static long look_at_row(__u32 i, struct rows *rows)
@@ -80,7 +82,8 @@ static long look_at_row(__u32 i, struct rows *rows)
 				 rows->family)) {
 			rows->looked++;
 			if (rows->blocked_ms)
-				sight = loops_look(rows->id, (__u64)BPF_CORE_READ(inner, sk_wq), rows->blocked_ms);
+				sight = loops_look(rows->id, (__u64)BPF_CORE_READ(inner, sk_wq), rows->now,
+						   rows->blocked_ms);
 			if (sight < rows->sight) {
 				rows->sight = sight;
 				rows->key = key;
@@ -96,12 +99,13 @@ static long look_at_row(__u32 i, struct rows *rows)
 
 /*
  * Facts about one candidate; returns the key of a listener of it in `listeners`. With blocked_ms 0 event loops are not
- * looked at. A global function: verified once, not once per round of the walk.
+ * looked at. `how`: the client's address family, and 16 bits above it by which row the search begins. A global
+ * function: verified once, not once per round of the walk.
  */
-__noinline int probe(__u32 id, __u32 family, __u32 start, __u32 blocked_ms, struct rcxlb_facts *facts)
+__noinline int probe(__u32 id, __u32 how, __u32 blocked_ms, __u64 now, struct rcxlb_facts *facts)
 {
 	struct rows rows = {
-		.id = id, .family = family, .blocked_ms = blocked_ms, .count = 1, .sight = RCXLB_NO_BACKEND
+		.id = id, .now = now, .family = how & 0xffff, .blocked_ms = blocked_ms, .count = 1, .sight = ROWS_NONE
 	};
 	struct rcxlb_backend *backend;
 	struct rcxlb_load *entry;
@@ -115,13 +119,13 @@ __noinline int probe(__u32 id, __u32 family, __u32 start, __u32 blocked_ms, stru
 		return 0;
 	if (entry->rows > 1) {
 		rows.count = entry->rows;
-		rows.start = blocked_ms ? start % entry->rows : 0;
+		rows.start = blocked_ms ? (how >> 16) % entry->rows : 0;
 		bpf_loop(entry->rows, look_at_row, &rows, 0);
 	} else {
 		look_at_row(0, &rows);
 	}
 	facts->listens = rows.exists;
-	facts->takes = rows.sight != RCXLB_NO_BACKEND;
+	facts->takes = rows.sight != ROWS_NONE;
 	facts->draining = !!(backend->flags & RCXLB_BACKEND_DRAINING);
 	facts->down = is_down(id);
 	facts->loop = LOOPS_STATE(rows.sight);
@@ -146,6 +150,7 @@ struct request {
 	struct rcxlb_choice choice;
 	struct rcxlb_rule rule;
 	__u64 hash;
+	__u64 now;
 	__u32 family;
 	__u32 blocked_ms; /* 0: the rule does not ask for event loops */
 	__u32 slow_start_ms;
@@ -185,21 +190,21 @@ static __always_inline void explain_step(struct rcxlb_why *record, const struct 
 	record->step[at].queue = facts->queue;
 }
 
-static __always_inline bool is_warming(__u32 id, __u64 hash, __u32 slow_start_ms)
+static __always_inline bool is_warming(__u32 id, __u64 hash, __u64 now, __u32 slow_start_ms)
 {
 	struct rcxlb_load *entry = bpf_map_lookup_elem(&load, &id);
 
-	return entry && entry->since &&
-	       rcxlb_is_warming(hash, (bpf_ktime_get_ns() - entry->since) / 1000000, slow_start_ms);
+	return entry && entry->since && rcxlb_is_warming(hash, (now - entry->since) / 1000000, slow_start_ms);
 }
 
 static __always_inline int look_at(const struct search *search, __u32 id, struct rcxlb_facts *facts)
 {
 	struct request *request = search->request;
-	int key = probe(id, request->family, request->hash >> 40, request->blocked_ms, facts);
+	int key =
+	    probe(id, request->family | (__u32)(request->hash >> 40) << 16, request->blocked_ms, request->now, facts);
 
 	if (request->slow_start_ms)
-		facts->warming = is_warming(id, request->hash, request->slow_start_ms);
+		facts->warming = is_warming(id, request->hash, request->now, request->slow_start_ms);
 	if (id > request->highest)
 		request->highest = id;
 	if (search->record)
@@ -260,7 +265,8 @@ static __always_inline void demand(const struct search *search, const struct rcx
 	request->blocked_ms = looks ? service->blocked_ms : 0;
 	request->slow_start_ms = looks ? service->slow_start_ms : 0;
 	request->highest = 0;
-	request->behind = looks ? share_of(service->id, search->table, &request->rule) : RCXLB_NO_BACKEND;
+	request->now = looks ? bpf_ktime_get_ns() : 0;
+	request->behind = looks ? share_of(service->id, search->table, &request->rule, request->now) : RCXLB_NO_BACKEND;
 	if (service->balance != RCXLB_BALANCE_LEAST)
 		request->behind = RCXLB_NO_BACKEND;
 }
@@ -327,7 +333,7 @@ static __always_inline int steer_to_backend(struct bpf_sk_lookup *ctx, struct se
 	for (int attempt = 0; attempt < RCXLB_ATTEMPTS; attempt++) {
 		choose(search);
 		if (request->blocked_ms && !search->record)
-			loops_watch(request->highest);
+			loops_watch(request->highest, request->now);
 		if (request->key < 0) {
 			COUNT(count, none_usable);
 			return SK_DROP;

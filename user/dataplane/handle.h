@@ -3,6 +3,7 @@
 #ifndef DATAPLANE_HANDLE_H
 #define DATAPLANE_HANDLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -56,6 +57,9 @@ int handle_is_ours(const char *path, struct error *error);
 
 /* Runs a pinned iterator program to its end; what it writes is put into `to`, at most `size` bytes. Returns how many. */
 long handle_iterate(struct dataplane *dataplane, const char *link, void *to, size_t size, struct error *error);
+
+/* Does the kernel have this function for BPF programs (a kfunc)? */
+bool handle_has_function(const char *name);
 
 /* 1 when rcxlb is loaded, 0 when not, -errno when that cannot be known. */
 int handle_is_loaded(const struct place *place, struct error *error);

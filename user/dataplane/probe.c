@@ -157,6 +157,7 @@ static int try_programs(const struct btf *kernel)
 	(void)kernel;
 	if (!skel)
 		return -errno;
+	skel->rodata->has_rdonly_cast = handle_has_function("bpf_rdonly_cast");
 	err = rcxlb_bpf__load(skel);
 	rcxlb_bpf__destroy(skel);
 	return err;
@@ -173,6 +174,16 @@ static int try_dispatcher(const struct btf *kernel)
 {
 	(void)kernel;
 	return as_errno(libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_EXT, NULL));
+}
+
+bool handle_has_function(const char *name)
+{
+	struct btf *kernel = btf__load_vmlinux_btf();
+	bool has = !libbpf_get_error(kernel) && btf__find_by_name_kind(kernel, name, BTF_KIND_FUNC) > 0;
+
+	if (!libbpf_get_error(kernel))
+		btf__free(kernel);
+	return has;
 }
 
 static const struct {
