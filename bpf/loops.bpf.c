@@ -190,10 +190,10 @@ static __always_inline __u32 sight_of(const struct rcxlb_loop *loop, __u32 state
 /* It is blocked, and has been for so long. */
 static __always_inline void suspect(struct rcxlb_loop *loop, __u64 now, __u64 blocked_ns)
 {
-	__u64 lasted = now - loop->still;
+	__u64 lasted = now - loop->still, until = now + (lasted < SUSPECT_MOST_NS ? lasted : SUSPECT_MOST_NS);
 
-	if (loop->still && lasted > SUSPECT_LEAST * blocked_ns)
-		loop->suspect = now + (lasted < SUSPECT_MOST_NS ? lasted : SUSPECT_MOST_NS);
+	if (loop->still && lasted > SUSPECT_LEAST * blocked_ns && until > loop->suspect)
+		loop->suspect = until;
 }
 
 /* Of a loop that does not sleep. Global, as saw_asleep() and loops_look() are: verified once each. */

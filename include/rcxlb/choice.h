@@ -98,9 +98,10 @@ static inline __attribute__((always_inline)) __u32 rcxlb_candidate(const struct 
 }
 
 /*
- * Of the candidates that can take the client, so many are looked at before the best of them is taken: so many when one
- * of them is not blocked, so many at all. Sixteen at random, half of all blocked: one client in 65,536 waits.
+ * Of the candidates that can take the client, so many are looked at before the best of them is taken: so many when
+ * they are awake, so many when one of them is not blocked, so many at all. Sixteen at random, half of all blocked: one client in 65,536 waits.
  */
+#define RCXLB_LOOKS_AWAKE   3
 #define RCXLB_LOOKS	    8
 #define RCXLB_LOOKS_BLOCKED 16
 
@@ -171,12 +172,15 @@ static inline __attribute__((always_inline)) int rcxlb_is_passing(__u64 steered,
 	return steered / 4 > active;
 }
 
-/* Has it so few that the next ones should go there? */
+/*
+ * Has it so few that the next ones should go there? With those that are under way: else all that come within a round
+ * trip would go to the same one.
+ */
 static inline __attribute__((always_inline)) int rcxlb_is_behind(const struct rcxlb_rule *rule,
 								 const struct rcxlb_facts *facts)
 {
 	__u64 share = rule->active * facts->weight;
-	__u64 has = (__u64)facts->active * rule->weight;
+	__u64 has = ((__u64)facts->active + facts->pending) * rule->weight;
 
 	return has * rule->load_factor < share * 100 && has + (__u64)RCXLB_BEHIND * rule->weight <= share;
 }
@@ -229,12 +233,11 @@ static inline __attribute__((always_inline)) enum rcxlb_verdict rcxlb_judge(cons
 
 /* What speaks against a candidate that can take the client, in order: 0 nothing, at most one of these is taken. */
 enum {
-	RCXLB_COST_COMING = 1,
-	RCXLB_COST_LOADED = 2,
-	RCXLB_COST_AWAKE = 3,
-	RCXLB_COST_LOADED_AWAKE = 4,
-	RCXLB_COST_WARMING = 5,
-	RCXLB_COST_BLOCKED = 6, /* and how badly */
+	RCXLB_COST_LOADED = 1,
+	RCXLB_COST_AWAKE = 2, /* or will be: others are coming */
+	RCXLB_COST_LOADED_AWAKE = 3,
+	RCXLB_COST_WARMING = 4,
+	RCXLB_COST_BLOCKED = 5, /* and how badly */
 	RCXLB_COST_DOWN = 16,	/* on top of the others */
 	RCXLB_COST_NEVER = 255,
 };
@@ -242,17 +245,16 @@ enum {
 static inline __attribute__((always_inline)) __u32 rcxlb_cost(const struct rcxlb_rule *rule,
 							      const struct rcxlb_facts *facts)
 {
-	int awake = rule->balance == RCXLB_BALANCE_LEAST && facts->loop != RCXLB_LOOP_ASLEEP;
+	int awake = rule->balance == RCXLB_BALANCE_LEAST && (facts->loop != RCXLB_LOOP_ASLEEP || facts->pending);
 	__u32 down = facts->down ? RCXLB_COST_DOWN : 0;
 
 	switch (rcxlb_judge_up(rule, facts)) {
 	case RCXLB_USABLE:
 		return down;
-	case RCXLB_COMING:
-		return down + RCXLB_COST_COMING;
 	case RCXLB_LOADED:
 		return down + (awake ? RCXLB_COST_LOADED_AWAKE : RCXLB_COST_LOADED);
 	case RCXLB_AWAKE:
+	case RCXLB_COMING:
 		return down + RCXLB_COST_AWAKE;
 	case RCXLB_SUSPECT:
 	case RCXLB_WARMING:
@@ -309,13 +311,11 @@ static inline __attribute__((always_inline)) int rcxlb_looked_at(struct rcxlb_ch
 }
 
 /*
- * What is compared among equals. Of two that sleep, what is under way to them, which does not see them sleep for long;
- * else connections, and what waits to be accepted again: who has a queue is not accepting at the moment.
+ * What is compared among equals: connections, those that are under way, and what waits to be accepted again, as who has
+ * a queue is not accepting at the moment.
  */
-static inline __attribute__((always_inline)) __u32 rcxlb_load(const struct rcxlb_facts *facts, __u32 cost)
+static inline __attribute__((always_inline)) __u32 rcxlb_load(const struct rcxlb_facts *facts)
 {
-	if (cost % RCXLB_COST_DOWN == RCXLB_COST_COMING)
-		return facts->pending;
 	return facts->active + facts->pending + RCXLB_SLACK * facts->queue;
 }
 
@@ -333,7 +333,7 @@ static inline __attribute__((always_inline)) int rcxlb_is_better(struct rcxlb_ch
 	}
 	if (cost % RCXLB_COST_DOWN == 0 || cost % RCXLB_COST_DOWN >= RCXLB_COST_WARMING || choice->equals++)
 		return 0;
-	return (__u64)rcxlb_load(facts, cost) * choice->weight < (__u64)choice->load * facts->weight;
+	return (__u64)rcxlb_load(facts) * choice->weight < (__u64)choice->load * facts->weight;
 }
 
 /*
@@ -354,7 +354,7 @@ static inline __attribute__((always_inline)) int rcxlb_offer(struct rcxlb_choice
 		if (rcxlb_is_better(choice, cost, facts)) {
 			choice->chosen = id;
 			choice->cost = cost;
-			choice->load = rcxlb_load(facts, cost);
+			choice->load = rcxlb_load(facts);
 			choice->weight = facts->weight;
 		}
 	}
@@ -362,7 +362,7 @@ static inline __attribute__((always_inline)) int rcxlb_offer(struct rcxlb_choice
 		return 1;
 	if (rule->balance == RCXLB_BALANCE_CONSISTENT)
 		return 0;
-	if (choice->cost == RCXLB_COST_COMING && choice->equals)
+	if (choice->cost == RCXLB_COST_AWAKE && choice->equals >= RCXLB_LOOKS_AWAKE - 1)
 		return 1;
 	if (choice->cost < RCXLB_COST_BLOCKED)
 		return choice->looks >= RCXLB_LOOKS || choice->slots >= RCXLB_COMPARED;

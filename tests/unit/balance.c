@@ -144,7 +144,7 @@ static const struct {
 	  SPILLED },
 	{ "least: of two that have others coming, the one with fewer",
 	  LEAST,
-	  { IS(.pending = 2), IS(.pending = 1), FINE },
+	  { IS(.pending = 2), IS(.pending = 1), STOPPED },
 	  B,
 	  SPILLED },
 	{ "least: awake before warming", LEAST, { IS(.warming = 1), AWAKE, STOPPED }, B, SPILLED },
@@ -277,17 +277,31 @@ static void slow_start_takes_its_part_of_the_clients(void **state)
 	assert_false(rcxlb_is_warming(~0ull, 0, 0));
 }
 
+static const struct {
+	const char *what;
+	int balance;
+	struct rcxlb_facts facts; /* of all */
+	uint32_t looks;
+} lookings[] = {
+	{ "least: all awake", LEAST, AWAKE, RCXLB_LOOKS_AWAKE },
+	{ "least: all have others coming", LEAST, IS(.pending = 1), RCXLB_LOOKS_AWAKE },
+	{ "least: all suspect", LEAST, IS(.suspect = 1), RCXLB_LOOKS },
+	{ "least: all stopped", LEAST, STOPPED, RCXLB_LOOKS_BLOCKED },
+	{ "bounded: all warming", BOUNDED, IS(.warming = 1), RCXLB_LOOKS },
+	{ "bounded: all stopped", BOUNDED, STOPPED, RCXLB_LOOKS_BLOCKED },
+	{ "bounded: nothing speaks against the first", BOUNDED, FINE, 1 },
+};
+
 static void not_all_of_many_are_looked_at(void **state)
 {
 	static struct rcxlb_table many = { .members = 1024 };
 	const struct rcxlb_walk walk = { .members = 1024, .stride = 1, .candidates = RCXLB_CANDIDATES };
-	const struct rcxlb_rule rule = { .balance = LEAST, .load_factor = 125 };
-	const struct rcxlb_facts awake = AWAKE, stopped = STOPPED;
 
 	(void)state;
 	for (int i = 0; i < RCXLB_TABLE_SIZE; i++)
 		many.slot[i] = i % 1024;
-	for (int blocked = 0; blocked < 2; blocked++) {
+	for (size_t r = 0; r < LENGTH(lookings); r++) {
+		const struct rcxlb_rule rule = { .balance = lookings[r].balance, .load_factor = 125 };
 		struct rcxlb_choice choice = rcxlb_choice(&many, &walk);
 		uint32_t looks = 0;
 
@@ -297,10 +311,10 @@ static void not_all_of_many_are_looked_at(void **state)
 			if (rcxlb_looked_at(&choice, id, i))
 				continue;
 			looks++;
-			if (rcxlb_offer(&choice, &rule, id, blocked ? &stopped : &awake))
+			if (rcxlb_offer(&choice, &rule, id, &lookings[r].facts))
 				break;
 		}
-		assert_int_equal(looks, blocked ? RCXLB_LOOKS_BLOCKED : RCXLB_LOOKS);
+		check(looks == lookings[r].looks, lookings[r].what);
 	}
 }
 
