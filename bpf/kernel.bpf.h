@@ -112,7 +112,7 @@ struct task_io_accounting {
 
 struct task_struct {
 	unsigned int __state;
-	int on_cpu;
+	unsigned char on_cpu; /* an int before Linux 7; its first byte says the same on little-endian machines */
 	int exit_state;
 	int pid;
 	struct task_struct *group_leader;

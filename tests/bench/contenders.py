@@ -62,8 +62,9 @@ class Rcxlb(Contender):
 
     port = 3000
 
-    def __init__(self, sandbox, options=()):
+    def __init__(self, sandbox, options=(), balance=None):
         super().__init__(sandbox)
+        self.balance = balance
         self.command = sandbox.program("rcxlb")
         self.options = options
 
@@ -73,6 +74,9 @@ class Rcxlb(Contender):
 
     def enter(self):
         self.sandbox.run(self.command, "load", "eth0", "--no-agent", *self.options)
+        if self.balance:
+            self.sandbox.run(self.command, "services", "add", "default", "--listen", f"*:{self.port}",
+                             "--balance", self.balance)
         self.sandbox.run(self.command, "backends", "add", f"127.0.0.1:{PORTS[0]}-{PORTS[-1]}")
 
     def leave(self):

@@ -54,9 +54,11 @@ class Lab:
     def load(self, *arguments):
         return self.rcxlb("load", "eth0", "--no-agent", *arguments)
 
-    def load_with(self, *backends):
-        """Loaded, with these ports on 127.0.0.1 as backends."""
+    def load_with(self, *backends, rule=()):
+        """Loaded, with these ports on 127.0.0.1 as backends. `rule`: options that say how the service chooses."""
         self.load()
+        if rule:
+            self.rcxlb("services", "add", "default", "--listen", "*:3000", *rule)
         self.rcxlb("backends", "add", *(f"127.0.0.1:{port}" for port in backends))
 
     def start(self, words, ready=None, namespace=None):
@@ -69,10 +71,10 @@ class Lab:
         """A running instance that listens."""
         return self.start(python(BACKEND_SCRIPT, name, port, *options), "listening", namespace)
 
-    def node_instance(self, name, port, bind="127.0.0.1"):
+    def node_instance(self, name, port, bind="127.0.0.1", options=()):
         """A real server: scripts/demo/instance.js on Node.js."""
         words = ["env", "NODE_PATH=/usr/share/nodejs", f"INSTANCE={name}", f"PORT={port}", f"BIND_IP={bind}"]
-        return self.start([*words, "node", settings.NODE_INSTANCE], "listening")
+        return self.start([*words, "node", *options, settings.NODE_INSTANCE], "listening")
 
     def instances(self, *ports):
         """Instances i3001, i3002, ... on 127.0.0.1."""

@@ -6,17 +6,19 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from .settings import PATIENCE
 
 
 class Process:
-    """A running command. With `ready`, it is up when it has printed a line that begins so."""
+    """A running command and whatever it starts. With `ready`, it is up when it has printed a line that begins so."""
 
     def __init__(self, words, env=None, ready=None):
         self.words = [str(word) for word in words]
         self.popen = subprocess.Popen(
-            self.words, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE if ready else subprocess.DEVNULL
+            self.words, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE if ready else subprocess.DEVNULL,
+            start_new_session=True,
         )
         if ready:
             self._await(ready)
@@ -38,11 +40,23 @@ class Process:
 
     def kill(self):
         """SIGKILL, and gone when this returns: its sockets are closed."""
-        self.popen.kill()
+        self.signal(signal.SIGKILL)
         self.popen.wait()
 
     def signal(self, number):
-        self.popen.send_signal(number)
+        if self.popen.poll() is None:
+            os.killpg(self.pid, number)
+
+    def members(self):
+        """Its process ids: its own, and those of whatever it started."""
+        everybody = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+        return [pid for pid in everybody if self._is_member(pid)]
+
+    def _is_member(self, pid):
+        try:
+            return os.getpgid(pid) == self.pid
+        except ProcessLookupError:
+            return False
 
     def stop(self):
         """Stopped, not ended: its sockets stay."""
@@ -52,9 +66,7 @@ class Process:
         self.signal(signal.SIGCONT)
 
     def end(self):
-        if self.popen.poll() is None:
-            self.popen.kill()
-        self.popen.wait()
+        self.kill()
         if self.popen.stdout:
             self.popen.stdout.close()
 

@@ -9,6 +9,7 @@ BINARY = Path(os.environ.get("RCXLB", ROOT / "build" / "rcxlb")).resolve()
 OTHER_BINARY = os.environ.get("RCXLB_OTHER")
 WRAPPER = shlex.split(os.environ.get("RCXLB_WRAPPER", ""))
 SCALE = float(os.environ.get("RCXLB_TEST_SCALE", "1"))
+SLOW_MACHINE = bool(os.environ.get("RCXLB_TEST_SLOW_MACHINE"))  # emulated or watched: times say nothing
 NODE_INSTANCE = ROOT / "scripts" / "demo" / "instance.js"
 
 # A wrapper such as valgrind makes every command many times slower.
