@@ -43,6 +43,9 @@ endif
 PARTS := $(filter-out $(BUILD)/user/main.o,$(OBJECTS))
 UNIT_SOURCES := $(wildcard tests/unit/*.c tests/bpf/*.c)
 UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
+# The simulation of the balance rules: several sources, one program.
+MODEL := $(BUILD)/tests/model/balance
+MODEL_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/model/*.c))
 
 .PHONY: all help test-programs install lint clean
 all: $(BUILD)/rcxlb
@@ -79,7 +82,16 @@ $(SKELETON): $(BUILD)/rcxlb.bpf.o
 	$(Q)mv $@.new $@
 
 
-test-programs: $(UNIT_TESTS)
+test-programs: $(UNIT_TESTS) $(MODEL)
+
+$(MODEL): $(MODEL_OBJECTS) $(PARTS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lm
+
+$(BUILD)/tests/model/%.o: tests/model/%.c
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/tests/%: tests/%.c $(PARTS)
 	@mkdir -p $(@D)
@@ -98,4 +110,4 @@ lint: $(SKELETON)
 clean:
 	rm -rf $(BUILD)
 
--include $(BPF_OBJECTS:.o=.d) $(OBJECTS:.o=.d) $(UNIT_TESTS:=.d)
+-include $(BPF_OBJECTS:.o=.d) $(OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(MODEL_OBJECTS:.o=.d)
