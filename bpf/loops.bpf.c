@@ -164,6 +164,11 @@ static __always_inline void loop_remember(struct rcxlb_loop *loop, __u64 epoll, 
 	loop->thread = *thread;
 }
 
+static __always_inline bool is_halted(__u64 task)
+{
+	return PEEK(task, task_struct, __state) & TASK_HALTED || PEEK(task, task_struct, jobctl) & JOBCTL_TRAP_FREEZE;
+}
+
 /* How long it has been on its CPU, by the scheduler's clocks: as old as that CPU's last tick or switch, never ahead. */
 static __always_inline __s64 time_on_cpu(__u64 task)
 {
@@ -205,17 +210,17 @@ __noinline int loop_judge(struct rcxlb_loop *loop, __u64 now, __u64 blocked_ns)
 
 	if (!loop)
 		return UNSEEN;
-	/* The timer has just looked. */
-	if (now - loop->looked < TICK_NS && now - loop->progress < blocked_ns)
-		return sight_of(loop, RCXLB_LOOP_ALIVE, now);
 	if (!thread_is_there(&loop->thread))
 		return UNSEEN;
 	task = loop->thread.task;
-	state = PEEK(task, task_struct, __state);
-	if (state & TASK_HALTED || PEEK(task, task_struct, jobctl) & JOBCTL_TRAP_FREEZE) {
+	if (is_halted(task)) {
 		suspect(loop, now, blocked_ns);
 		return sight_of(loop, RCXLB_LOOP_STOPPED, now);
 	}
+	/* The timer has just looked. */
+	if (now - loop->looked < TICK_NS && now - loop->progress < blocked_ns)
+		return sight_of(loop, RCXLB_LOOP_ALIVE, now);
+	state = PEEK(task, task_struct, __state);
 	loop_note(loop, now, false);
 	if (loop->guessed && state != TASK_RUNNING) /* its process may have others that do the work */
 		return sight_of(loop, RCXLB_LOOP_AWAKE, now);
@@ -334,8 +339,7 @@ static __always_inline __u32 threads_sight(struct rcxlb_loops *loops, __u32 back
 	if (best < NOBODY)
 		return best;
 	owner = bpf_map_lookup_elem(&owners, &backend);
-	if (owner && owner->holders == 1 && thread_is_there(owner) &&
-	    PEEK(owner->task, task_struct, __state) & TASK_HALTED)
+	if (owner && owner->holders == 1 && thread_is_there(owner) && is_halted(owner->task))
 		return LOOPS_SIGHT(RCXLB_LOOP_STOPPED, 0);
 	return UNSEEN;
 }
