@@ -5,6 +5,7 @@
  */
 #include "sim.h"
 
+#define TICK	   (5 * MS)
 #define WATCH_NS   (100 * MS)
 #define BLOCKED_NS (RCXLB_BLOCKED_MS * MS)
 #define PATIENCE   4
@@ -101,7 +102,7 @@ void loops_watch(struct sim *sim)
 		return;
 	sim->watch_until = sim->now + WATCH_NS;
 	sim->watch_run++; /* starting a timer that runs puts it off */
-	sim_tick_at(sim, sim->now + MS);
+	sim_tick_at(sim, sim->now + TICK);
 }
 
 void loops_tick(struct sim *sim)
@@ -110,5 +111,5 @@ void loops_tick(struct sim *sim)
 		if (sim->instance[i].up)
 			note(&sim->instance[i], sim->now, is_asleep(&sim->instance[i]));
 	if (sim->now < sim->watch_until)
-		sim_tick_at(sim, sim->now + MS);
+		sim_tick_at(sim, sim->now + TICK);
 }
