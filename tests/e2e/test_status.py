@@ -88,6 +88,14 @@ def test_how_a_service_chooses_is_kept(lab):
         assert line in lab.rcxlb("config")
 
 
+def test_loading_again_elsewhere_keeps_how_a_service_chooses(lab):
+    lab.load()
+    lab.rcxlb("services", "add", "default", "--listen", "*:3000", "--balance", "bounded", "--load-factor", "2")
+    lab.load("--listen", "*:3100")
+    (default,) = lab.rcxlb.json("services")["services"]
+    assert (default["listen"], default["balance"], default["load_factor"]) == (["*:3100"], "bounded", 2.0)
+
+
 def test_backends_as_json(lab):
     lab.load_with(3001)
     lab.rcxlb("services", "add", "sticky", "--listen", f"{HOST4}:3100", "--hash", "client")

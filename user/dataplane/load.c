@@ -323,14 +323,23 @@ static int replace(struct dataplane *dataplane, const char *version, struct erro
 	return err ? failed(error, err, "cannot note the new version: %s", strerror(-err)) : 0;
 }
 
+/* Where it listens; how it chooses stays when it is there already. */
 static int set_service(struct dataplane *dataplane, const struct model_service *wished, struct error *error)
 {
+	struct model_service service = *wished, *present;
 	struct model model;
 	int err;
 
 	err = dataplane_read(dataplane, &model, error);
-	if (!err)
-		err = model_service_set(&model, wished, error);
+	if (err)
+		return err;
+	present = model_service_find(&model, wished->name);
+	if (present) {
+		service = *present;
+		service.listens = wished->listens;
+		memcpy(service.listen, wished->listen, sizeof(service.listen));
+	}
+	err = model_service_set(&model, &service, error);
 	if (!err)
 		err = dataplane_publish(dataplane, &model, error);
 	return err;
