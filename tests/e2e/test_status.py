@@ -14,7 +14,7 @@ INTERFACE = {"name": str, "xdp": str}
 SERVICE = {"name": str, "listen": list, "hash": str, "balance": str, "tls": bool, "refused": int, "backends": list}
 BACKEND = {
     "address": str, "weight": int, "state": str, "path": str, "reason": str, "active": int, "steered": int,
-    "spilled": int, "failovers": int, "accept_queue": int,
+    "spilled": int, "failovers": int, "accept_queue": int, "event_loop": str,
 }
 
 
