@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Instances that listen and do not accept: halted ones and busy ones. Clients are served by the others meanwhile."""
+import contextlib
+from collections import Counter
+
+import pytest
+
+from harness.halt import frozen, frozen_reason, stopped
+from harness.kinds import missing_reason, start
+from harness.lab import CLIENTS4, node_reason
+from harness.poll import wait_until
+from harness.settings import SLOW_MACHINE, scaled
+from harness.visits import ask, bursts, paced
+
+PORTS = (3001, 3002, 3003)
+NAMES = [f"i{port}" for port in PORTS]
+HALTED = BUSY_ONE = "i3002"
+RULES = ["least", "bounded"]
+IN_BURSTS, PACED = scaled(280, 40), scaled(200, 20)
+
+# Who a client is: an address and a port below those that the kernel gives out by itself.
+CLIENTS = [(CLIENTS4[i % len(CLIENTS4)], 20000 + i) for i in range(120)]
+
+# A server, how one of three is halted and when, the rule, and how many of the clients may be stuck.
+HALTS = [
+    *(pytest.param(kind, stopped, False, rule, most, id=f"{kind}, stopped, {rule}")
+      for kind, most in (("node", 1), ("asyncio", 1), ("nginx", 1), ("thread", 13), ("poll", 1)) for rule in RULES),
+    pytest.param("node", frozen, False, "least", 1, id="node, its cgroup frozen, least"),
+    pytest.param("thread", frozen, False, "bounded", 13, id="thread, its cgroup frozen, bounded"),
+    pytest.param("node", stopped, True, "bounded", 1, id="node, stopped before load, bounded"),
+    pytest.param("poll", stopped, True, "least", 1, id="poll, stopped before load, least"),
+    pytest.param("poll", frozen, True, "bounded", 1, id="poll, its cgroup frozen before load, bounded"),
+]
+
+
+def start_three(lab, kind):
+    if missing_reason(kind):
+        pytest.skip(missing_reason(kind))
+    return {name: start(lab, kind, name, port) for name, port in zip(NAMES, PORTS)}
+
+
+def load(lab, balance):
+    lab.load_with(*PORTS, rule=("--balance", balance))
+
+
+def come_and_meet_all(lab):
+    """Clients come until each instance has had some."""
+    met = set()
+
+    def come():
+        met.update(bursts(lab.clients, 20).names)
+        return met >= set(NAMES)
+
+    wait_until(come, "each instance has answered")
+
+
+def await_its_share(lab, name):
+    """Until of the clients that come a fifth reach it. Whatever comes meanwhile is answered."""
+
+    def come():
+        visits = paced(lab.clients, 40, 200)
+        assert visits.stuck == visits.failed == 0, visits
+        return visits.share(name) > 0.2
+
+    wait_until(come, f"{name} has its share", 10)
+
+
+@pytest.mark.parametrize("kind, halt, before_load, rule, most", HALTS)
+def test_one_that_is_halted_is_passed_over(lab, kind, halt, before_load, rule, most):
+    if halt is frozen and frozen_reason():
+        pytest.skip(frozen_reason())
+    instances = start_three(lab, kind)
+    if not before_load:
+        load(lab, rule)
+        come_and_meet_all(lab)
+    with halt(instances[HALTED]):
+        if before_load:
+            load(lab, rule)
+        visits = bursts(lab.clients, IN_BURSTS) + paced(lab.clients, PACED, 100)
+        print(visits)
+        assert visits.failed == 0 and visits.stuck <= most, visits
+    await_its_share(lab, HALTED)
+    assert lab.rcxlb.service()["refused"] == 0
+
+
+def address_of(name):
+    return f"127.0.0.1:{name[1:]}"
+
+
+def name_of(address):
+    return f"i{address.rpartition(':')[2]}"
+
+
+def why(lab, client):
+    return lab.rcxlb.json("why", f"{client[0]}:{client[1]}")
+
+
+def first_of(lab, client):
+    """The name of the hash's choice."""
+    return name_of(why(lab, client)["candidates"][0]["address"])
+
+
+def connect_as(lab, client):
+    return lab.connect(source=client[0], source_port=client[1])
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_when_all_are_halted_the_hash_chooses_and_all_are_answered_later(lab, rule):
+    instances = start_three(lab, "poll")
+    load(lab, rule)
+    come_and_meet_all(lab)
+    with contextlib.ExitStack() as halted:
+        for instance in instances.values():
+            halted.enter_context(stopped(instance))
+        firsts = {client: first_of(lab, client) for client in CLIENTS[:20]}
+        waiting = {client: connect_as(lab, client) for client in CLIENTS}
+    names = {client: ask(connection) for client, connection in waiting.items()}
+    assert {client: names[client] for client in firsts} == firsts
+    counts = Counter(names.values())
+    assert all(counts[name] >= 0.15 * len(names) for name in NAMES), counts
+    assert lab.rcxlb.service()["refused"] == 0
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_last_one_that_listens_is_used_although_it_is_halted(lab, rule):
+    instances = start_three(lab, "poll")
+    load(lab, rule)
+    come_and_meet_all(lab)
+    with stopped(instances[HALTED]):
+        for name in NAMES:
+            if name != HALTED:
+                instances[name].kill()
+        waiting = [connect_as(lab, client) for client in CLIENTS[:20]]
+        assert lab.rcxlb.backend(address_of(HALTED))["accept_queue"] == len(waiting)
+    assert {ask(connection) for connection in waiting} == {HALTED}
+    assert lab.rcxlb.service()["refused"] == 0
+
+
+def test_why_calls_a_halted_one_blocked(lab):
+    instances = start_three(lab, "poll")
+    load(lab, "least")
+    come_and_meet_all(lab)
+    with stopped(instances[HALTED]):
+        client = next(client for client in CLIENTS if first_of(lab, client) == HALTED)
+        answer = why(lab, client)
+        assert answer["candidates"][0] == {"address": address_of(HALTED), "verdict": "blocked"}
+        assert answer["backend"] in {address_of(name) for name in NAMES if name != HALTED}
+        first, *_, last = lab.rcxlb("why", f"{client[0]}:{client[1]}").splitlines()[1:]
+        assert first.split()[:3] == ["hash's", "choice", f"{address_of(HALTED)}:"] and "blocked" in first
+        assert last.split()[0] == "chosen" and address_of(HALTED) not in last
+
+
+@pytest.mark.parametrize("how, counted", [("stopped", "spilled"), ("killed", "failovers")])
+def test_those_that_one_passed_over_would_have_had_are_counted_with_who_gets_them(lab, how, counted):
+    """One that is blocked or full spills; of one that is absent others take over."""
+    lab.load_with(*PORTS, rule=("--balance", "bounded", "--blocked-ms", "10000"))
+    instances = lab.instances(*PORTS)
+    clients = CLIENTS[:40]
+    firsts = [first_of(lab, client) for client in clients]
+    assert 0 < firsts.count(HALTED) < len(clients)
+    victim = instances[3002]
+    with stopped(victim) if how == "stopped" else contextlib.nullcontext(victim.kill()):
+        names = [lab.who(source=address, source_port=port) for address, port in clients]
+    for name in NAMES:
+        backend = lab.rcxlb.backend(address_of(name))
+        moved = sum(had == name != first for had, first in zip(names, firsts))
+        expected = {"steered": names.count(name), "spilled": 0, "failovers": 0, counted: moved}
+        assert {key: backend[key] for key in expected} == expected
+    assert all(first == HALTED for had, first in zip(names, firsts) if had != first)
+
+
+# Busy for 200 of every 250 ms: whoever comes in between waits for a hundred on average.
+BUSY = """
+setInterval(() => {
+	const end = performance.now() + 200;
+	while (performance.now() < end);
+}, 250);
+"""
+TRIES = 3  # others may need the processors at the moment
+
+
+@pytest.mark.skipif(bool(node_reason()), reason=node_reason())
+@pytest.mark.skipif(SLOW_MACHINE, reason="times say nothing on a machine that is emulated or watched")
+@pytest.mark.parametrize("rule, most", [("least", 0.02), ("bounded", 0.03)])
+def test_few_clients_wait_for_one_that_is_busy_most_of_the_time(lab, rule, most):
+    preloaded = lab.folder / "busy.js"
+    preloaded.write_text(BUSY, encoding="ascii")
+    for name, port in zip(NAMES, PORTS):
+        lab.node_instance(name, port, options=["-r", preloaded] if name == BUSY_ONE else [])
+    load(lab, rule)
+    come_and_meet_all(lab)
+    late = []
+    while len(late) < TRIES and not any(part <= most for part in late):
+        visits = paced(lab.clients, scaled(1000, 200), 200)
+        late.append(visits.later_than(0.05))
+        print(f"{visits}, {late[-1]:.2%} waited for more than 50 ms")
+        assert not visits.failed, visits
+    assert min(late) <= most, late
