@@ -12,6 +12,7 @@
  *   five milliseconds while connections come, because the counters have no time stamps. (Every millisecond would know
  *   of a block 2 ms sooner, and costs 8 % of the connections of a virtual machine whose timers are expensive.)
  * - When nobody looked for a while: a thread that has not left its CPU for longer is AWAY.
+ * - One that could work and was given no CPU for four times as long is STARVED.
  * - Of any kind of server: a connection that nobody accepted for twice as long means that it is LATE.
  *
  * Each of these is a lower bound, so whoever is called blocked is. All reads are fault-safe: a pointer that is stale
@@ -206,8 +207,8 @@ static __always_inline void suspect(struct rcxlb_loop *loop, __u64 now, __u64 bl
 __noinline int loop_judge(struct rcxlb_loop *loop, __u64 now, __u64 blocked_ns)
 {
 	__u64 patience = blocked_ns, task;
+	bool has_cpu, starves;
 	__u32 state;
-	bool has_cpu;
 
 	if (!loop)
 		return UNSEEN;
@@ -226,8 +227,11 @@ __noinline int loop_judge(struct rcxlb_loop *loop, __u64 now, __u64 blocked_ns)
 	if (loop->guessed && state != TASK_RUNNING) /* its process may have others that do the work */
 		return sight_of(loop, RCXLB_LOOP_AWAKE, now);
 	has_cpu = !bpf_core_field_exists(struct task_struct, on_cpu) || PEEK(task, task_struct, on_cpu);
-	if (!loop->reads || (state == TASK_RUNNING && !has_cpu))
+	starves = state == TASK_RUNNING && !has_cpu;
+	if (!loop->reads || starves)
 		patience *= PATIENCE;
+	if (now - loop->still > patience && starves)
+		return sight_of(loop, RCXLB_LOOP_STARVED, now);
 	if (now - loop->still > patience) {
 		suspect(loop, now, blocked_ns);
 		return sight_of(loop, RCXLB_LOOP_STILL, now);
@@ -377,7 +381,7 @@ __noinline int loops_look(__u32 backend, __u64 wait, __u64 now, __u32 blocked_ms
 	if (best == NOBODY)
 		best = threads_sight(known, backend, now, blocked_ns);
 	/* A loop that is alive merely has a long queue, unless it is very long. */
-	if (LOOPS_STATE(best) != RCXLB_LOOP_ASLEEP && LOOPS_STATE(best) < RCXLB_LOOP_LATE &&
+	if (LOOPS_STATE(best) != RCXLB_LOOP_ASLEEP && LOOPS_STATE(best) < RCXLB_LOOP_STARVED &&
 	    is_late(wait, now, (LOOPS_STATE(best) == RCXLB_LOOP_ALIVE ? 20 : 2) * blocked_ns))
 		return LOOPS_SIGHT(RCXLB_LOOP_LATE, LOOPS_SUSPECT(best));
 	return best;

@@ -131,18 +131,19 @@ struct rcxlb_load {
 };
 
 /*
- * How an event loop is doing, from best to worst. From RCXLB_LOOP_LATE on it is blocked: a connection given to it
+ * How an event loop is doing, from best to worst. From RCXLB_LOOP_STARVED on it is blocked: a connection given to it
  * would wait.
  */
 enum rcxlb_loop_state {
-	RCXLB_LOOP_ASLEEP = 0,	/* waits for something to do: accepts at once */
-	RCXLB_LOOP_ALIVE = 1,	/* works, and got something done a moment ago */
-	RCXLB_LOOP_AWAKE = 2,	/* works; since when is not known */
+	RCXLB_LOOP_ASLEEP = 0,  /* waits for something to do: accepts at once */
+	RCXLB_LOOP_ALIVE = 1,   /* works, and got something done a moment ago */
+	RCXLB_LOOP_AWAKE = 2,   /* works; since when is not known */
 	RCXLB_LOOP_UNKNOWN = 3, /* cannot be seen */
-	RCXLB_LOOP_LATE = 4,	/* a connection has been waiting in its accept queue for too long */
-	RCXLB_LOOP_AWAY = 5,	/* has been computing without a break for too long */
-	RCXLB_LOOP_STILL = 6,	/* has got nothing done for too long */
-	RCXLB_LOOP_STOPPED = 7, /* by a signal, a debugger or a frozen cgroup */
+	RCXLB_LOOP_STARVED = 4, /* could work, but has been waiting for a CPU for too long */
+	RCXLB_LOOP_LATE = 5,    /* a connection has been waiting in its accept queue for too long */
+	RCXLB_LOOP_AWAY = 6,    /* has been computing without a break for too long */
+	RCXLB_LOOP_STILL = 7,   /* has got nothing done for too long */
+	RCXLB_LOOP_STOPPED = 8, /* by a signal, a debugger or a frozen cgroup */
 };
 
 /* A thread as the kernel knows it: the pointer is this thread only while the other two agree. */

@@ -210,7 +210,7 @@ static inline __attribute__((always_inline)) enum rcxlb_verdict rcxlb_judge_up(c
 		return RCXLB_USABLE;
 	if (facts->max_connections && facts->active >= facts->max_connections)
 		return RCXLB_FULL;
-	if (facts->loop >= RCXLB_LOOP_LATE)
+	if (facts->loop >= RCXLB_LOOP_STARVED)
 		return RCXLB_BLOCKED;
 	if (facts->suspect)
 		return RCXLB_SUSPECT;
@@ -260,7 +260,7 @@ static inline __attribute__((always_inline)) __u32 rcxlb_cost(const struct rcxlb
 	case RCXLB_WARMING:
 		return down + RCXLB_COST_WARMING;
 	case RCXLB_BLOCKED:
-		return down + RCXLB_COST_BLOCKED + facts->loop - RCXLB_LOOP_LATE;
+		return down + RCXLB_COST_BLOCKED + facts->loop - RCXLB_LOOP_STARVED;
 	default:
 		return RCXLB_COST_NEVER;
 	}

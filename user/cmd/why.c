@@ -31,6 +31,7 @@ static const char *const explanations[] = {
 };
 
 static const char *const blocks[] = {
+	[RCXLB_LOOP_STARVED] = "its event loop has been waiting for a CPU for too long",
 	[RCXLB_LOOP_LATE] = "a connection has been waiting in its accept queue for too long",
 	[RCXLB_LOOP_AWAY] = "its event loop has been computing without a break for too long",
 	[RCXLB_LOOP_STILL] = "its event loop has got nothing done for too long",
