@@ -296,6 +296,24 @@ static int replace_guards(struct dataplane *dataplane, struct error *error)
 	return err;
 }
 
+/*
+ * The new programs get a timer of their own: the old one holds the program that it calls for as long as its map is
+ * pinned.
+ */
+static int replace_watch(struct dataplane *dataplane, struct error *error)
+{
+	char path[PATH_MAX], draft[PATH_MAX];
+	int err;
+
+	place_pin(&dataplane->place, map_names[MAP_watch], path);
+	place_pin(&dataplane->place, "watch-new", draft);
+	unlink(draft); /* of a load that was killed */
+	err = bpf_obj_pin(dataplane->map[MAP_watch], draft);
+	if (!err && rename(draft, path))
+		err = -errno;
+	return err ? failed(error, err, "cannot replace %s: %s", path, strerror(-err)) : 0;
+}
+
 /* Each link changes over at once; one that is cut short is completed by loading again, as the build is noted last. */
 static int replace(struct dataplane *dataplane, const char *version, struct error *error)
 {
@@ -303,10 +321,14 @@ static int replace(struct dataplane *dataplane, const char *version, struct erro
 	__u32 zero = 0;
 	int err;
 
+	close(dataplane->map[MAP_watch]);
+	dataplane->map[MAP_watch] = -1;
 	err = load_programs(dataplane, &skel, error);
 	if (err)
 		return err;
-	err = replace_program(dataplane, skel->progs.registrar, LINK_REGISTRAR, error);
+	err = replace_watch(dataplane, error);
+	if (!err)
+		err = replace_program(dataplane, skel->progs.registrar, LINK_REGISTRAR, error);
 	for (size_t i = 0; i < ITERATORS && !err; i++)
 		err = replace_program(dataplane, program_of(skel, iterators[i]), iterators[i], error);
 	if (!err)
