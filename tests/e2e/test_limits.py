@@ -120,6 +120,8 @@ def test_one_that_comes_back_gets_its_part_of_held_connections_from_those_that_c
     load(lab, "--balance", "least")[3002].kill()
     hold(lab, 120)
     lab.instances(3002)
+    answer = lab.rcxlb.json("why", "192.0.2.2:20000")
+    assert answer["far_behind"] == answer["backend"] == answer["candidates"][0]["address"] == SECOND
     counts = hold(lab, 36)
     assert counts["i3002"] >= 30, counts
 

@@ -79,7 +79,7 @@ static int print_as_json(const struct answer *answer)
 {
 	char client[RCXLB_TEXT_LEN], listen[RCXLB_TEXT_LEN], text[RCXLB_TEXT_LEN], hash[24];
 	const struct rcxlb_why *why = &answer->why;
-	json_t *candidates = json_array(), *chosen;
+	json_t *candidates = json_array(), *chosen, *json;
 
 	for (uint32_t i = 0; i < steps_shown(why); i++)
 		if (is_first(why, i))
@@ -89,10 +89,13 @@ static int print_as_json(const struct answer *answer)
 	chosen = why->chosen == RCXLB_NO_BACKEND ? json_null() : json_string(address_of(answer, why->chosen, text));
 	listen_text(answer, listen);
 	snprintf(hash, sizeof(hash), "%016llx", (unsigned long long)why->hash);
-	return print_json(json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "client",
-				    endpoint_format(&why->client, client), "service", answer->service->name, "listen",
-				    listen, "hash", hash, "slot", (json_int_t)why->slot, "backend", chosen,
-				    "candidates", candidates));
+	json = json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "client", endpoint_format(&why->client, client),
+			 "service", answer->service->name, "listen", listen, "hash", hash, "slot",
+			 (json_int_t)why->slot, "backend", chosen, "candidates", candidates);
+	/* Then the first candidate is not the hash's choice, but one that was asked before it. */
+	if (why->emptiest != RCXLB_NO_BACKEND)
+		json_object_set_new(json, "far_behind", json_string(address_of(answer, why->emptiest, text)));
+	return print_json(json);
 }
 
 static void print_step(const struct answer *answer, uint32_t i)
