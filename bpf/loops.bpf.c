@@ -60,6 +60,12 @@ extern const void autoremove_wake_function __ksym __weak;
 #define CONTAINER(address, type, member) ((address)-bpf_core_field_offset(struct type, member))
 #define MEMBER(address, type, member)	 ((address) + bpf_core_field_offset(struct type, member))
 
+/* Time from then to now; 0 when another CPU looked in between. */
+static __always_inline __u64 time_since(__u64 then, __u64 now)
+{
+	return now > then ? now - then : 0;
+}
+
 static __always_inline bool epoll_is_known(void)
 {
 	return bpf_core_field_exists(struct eventpoll, wq) && bpf_core_field_exists(struct eppoll_entry, base) &&
@@ -197,7 +203,8 @@ static __always_inline __u32 sight_of(const struct rcxlb_loop *loop, __u32 state
 /* It is blocked, and has been for so long. */
 static __always_inline void suspect(struct rcxlb_loop *loop, __u64 now, __u64 blocked_ns)
 {
-	__u64 lasted = now - loop->still, until = now + (lasted < SUSPECT_MOST_NS ? lasted : SUSPECT_MOST_NS);
+	__u64 lasted = time_since(loop->still, now),
+	      until = now + (lasted < SUSPECT_MOST_NS ? lasted : SUSPECT_MOST_NS);
 
 	if (loop->still && lasted > SUSPECT_LEAST * blocked_ns && until > loop->suspect)
 		loop->suspect = until;
@@ -206,13 +213,11 @@ static __always_inline void suspect(struct rcxlb_loop *loop, __u64 now, __u64 bl
 /* Of a loop that does not sleep. Global, as saw_asleep() and loops_look() are: verified once each. */
 __noinline int loop_judge(struct rcxlb_loop *loop, __u64 now, __u64 blocked_ns)
 {
-	__u64 patience = blocked_ns, task;
+	__u64 patience = blocked_ns, task, lasted;
 	bool has_cpu, starves;
 	__u32 state;
 
-	if (!loop)
-		return UNSEEN;
-	if (!thread_is_there(&loop->thread))
+	if (!loop || !thread_is_there(&loop->thread))
 		return UNSEEN;
 	task = loop->thread.task;
 	if (is_halted(task)) {
@@ -220,7 +225,7 @@ __noinline int loop_judge(struct rcxlb_loop *loop, __u64 now, __u64 blocked_ns)
 		return sight_of(loop, RCXLB_LOOP_STOPPED, now);
 	}
 	/* The timer has just looked. */
-	if (now - loop->looked < TICK_NS && now - loop->progress < blocked_ns)
+	if (time_since(loop->looked, now) < TICK_NS && time_since(loop->progress, now) < blocked_ns)
 		return sight_of(loop, RCXLB_LOOP_ALIVE, now);
 	state = PEEK(task, task_struct, __state);
 	loop_note(loop, now, false);
@@ -230,13 +235,14 @@ __noinline int loop_judge(struct rcxlb_loop *loop, __u64 now, __u64 blocked_ns)
 	starves = state == TASK_RUNNING && !has_cpu;
 	if (!loop->reads || starves)
 		patience *= PATIENCE;
-	if (now - loop->still > patience && starves)
+	lasted = time_since(loop->still, now);
+	if (lasted > patience && starves)
 		return sight_of(loop, RCXLB_LOOP_STARVED, now);
-	if (now - loop->still > patience) {
+	if (lasted > patience) {
 		suspect(loop, now, blocked_ns);
 		return sight_of(loop, RCXLB_LOOP_STILL, now);
 	}
-	if (now - loop->progress < 2 * blocked_ns)
+	if (time_since(loop->progress, now) < 2 * blocked_ns)
 		return sight_of(loop, RCXLB_LOOP_ALIVE, now);
 	if (has_cpu && time_on_cpu(task) > (__s64)(2 * blocked_ns))
 		return sight_of(loop, RCXLB_LOOP_AWAY, now);
@@ -252,7 +258,7 @@ __noinline int saw_asleep(struct rcxlb_loops *loops, __u64 epoll, __u64 task, __
 	if (!loops || !task)
 		return LOOPS_SIGHT(RCXLB_LOOP_ASLEEP, 0);
 	loop = loop_find(loops, epoll, task);
-	if (loop && loop->thread.task == task && !loop->guessed && now - loop->looked < TICK_NS) {
+	if (loop && loop->thread.task == task && !loop->guessed && time_since(loop->looked, now) < TICK_NS) {
 		loop->asleep = 1;
 		loop->progress = now;
 		loop->still = now;
