@@ -10,11 +10,12 @@ from harness.kinds import missing_reason, start
 from harness.lab import CLIENTS4, node_reason
 from harness.poll import wait_until
 from harness.settings import SLOW_MACHINE, scaled
-from harness.visits import ask, bursts, paced
+from harness.visits import Visits, ask, bursts, paced
 
 PORTS = (3001, 3002, 3003)
 NAMES = [f"i{port}" for port in PORTS]
 HALTED = BUSY_ONE = "i3002"
+IDLE = [name for name in NAMES if name != BUSY_ONE]
 RULES = ["least", "bounded"]
 IN_BURSTS, PACED = scaled(280, 40), scaled(200, 20)
 
@@ -189,10 +190,13 @@ def test_few_clients_wait_for_one_that_is_busy_most_of_the_time(lab, rule, most)
         lab.node_instance(name, port, options=["-r", preloaded] if name == BUSY_ONE else [])
     load(lab, rule)
     come_and_meet_all(lab)
-    late = []
+    late, noise = [], []
     while len(late) < TRIES and not any(part <= most for part in late):
         visits = paced(lab.clients, scaled(1000, 200), 200)
         late.append(visits.later_than(0.05))
+        noise.append(Visits([visit for visit in visits.all if visit.name in IDLE]).later_than(0.05))
         print(f"{visits}, {late[-1]:.2%} waited for more than 50 ms")
         assert not visits.failed, visits
+    if min(late) > most and min(noise) > most:
+        pytest.skip(f"the machine is too busy to tell: of those whom idle instances answered {min(noise):.0%} waited")
     assert min(late) <= most, late
