@@ -301,7 +301,7 @@ static __always_inline __u32 epoll_sight(struct rcxlb_loops *loops, __u32 backen
 
 	if (sleeper) {
 		sleeper = CONTAINER(sleeper, wait_queue_entry, entry);
-		return saw_asleep(loops, epoll, PEEK_POINTER(sleeper, wait_queue_entry, private), now);
+		return saw_asleep(loops, epoll, PEEK_UNTYPED(sleeper, wait_queue_entry, private), now);
 	}
 	loop = loop_find(loops, epoll, 0);
 	if (!loop && guess(loops, backend, epoll))
@@ -313,7 +313,7 @@ static __always_inline __u32 epoll_sight(struct rcxlb_loops *loops, __u32 backen
 static __always_inline __u32 waiter_sight(struct rcxlb_loops *loops, __u32 backend, __u64 waiter, __u64 now,
 					  __u64 blocked_ns)
 {
-	__u64 wakes = PEEK_POINTER(waiter, wait_queue_entry, func), it;
+	__u64 wakes = PEEK_UNTYPED(waiter, wait_queue_entry, func), it;
 
 	if (!wakes)
 		return UNSEEN;
@@ -322,7 +322,7 @@ static __always_inline __u32 waiter_sight(struct rcxlb_loops *loops, __u32 backe
 		it = PEEK_POINTER(it, epitem, ep);
 		return it ? epoll_sight(loops, backend, it, now, blocked_ns) : UNSEEN;
 	}
-	it = PEEK_POINTER(waiter, wait_queue_entry, private);
+	it = PEEK_UNTYPED(waiter, wait_queue_entry, private);
 	if (wakes == (__u64)&autoremove_wake_function) /* accept(): leaves the queue when it is woken */
 		return saw_asleep(loops, 0, it, now);
 	if (wakes == (__u64)&pollwake && bpf_core_field_exists(struct poll_wqueues, polling_task)) {
@@ -483,7 +483,7 @@ int waiters(struct bpf_iter__tcp *ctx)
 	at = PEEK_POINTER(wait, socket_wq, wait.head.next);
 	for (int i = 0; i < RCXLB_LOOPS && at && at != head; i++, at = PEEK_POINTER(at, list_head, next)) {
 		waiter = CONTAINER(at, wait_queue_entry, entry);
-		if (PEEK_POINTER(waiter, wait_queue_entry, func) != (__u64)&ep_poll_callback || !epoll_is_known())
+		if (PEEK_UNTYPED(waiter, wait_queue_entry, func) != (__u64)&ep_poll_callback || !epoll_is_known())
 			continue;
 		epoll = PEEK_POINTER(CONTAINER(waiter, eppoll_entry, wait), eppoll_entry, base);
 		epoll = PEEK_POINTER(epoll, epitem, ep);
@@ -506,7 +506,7 @@ int holders(struct bpf_iter__task_file *ctx)
 	if (!task || !file)
 		return 0;
 	leader = PEEK_POINTER(task, task_struct, group_leader);
-	epoll = PEEK_POINTER(file, file, private_data);
+	epoll = PEEK_UNTYPED(file, file, private_data);
 	thread = bpf_map_lookup_elem(&epolls, &epoll);
 	if (thread)
 		hold(thread, leader);

@@ -40,4 +40,13 @@ const volatile bool has_rdonly_cast = false;
 
 #define PEEK_POINTER(address, type, field) NUMBER(PEEK(address, type, field))
 
+/* The same of a field that points to void or to a function: to the verifier that is a number on some kernels only. */
+#define PEEK_UNTYPED(address, type, field)                                                                             \
+	({                                                                                                             \
+		const void *from_ = (const void *)(address);                                                           \
+		__u64 peeked_ = 0;                                                                                     \
+		bpf_core_read(&peeked_, sizeof(peeked_), &((const struct type *)from_)->field);                        \
+		peeked_;                                                                                               \
+	})
+
 #endif
