@@ -72,6 +72,17 @@ static __always_inline bool epoll_is_known(void)
 	       bpf_core_field_exists(struct epitem, ep);
 }
 
+/* The epoll instance that an entry of a wait queue belongs to. Or 0. */
+static __always_inline __u64 epoll_of(__u64 waiter)
+{
+	__u64 item;
+
+	if (!epoll_is_known() || PEEK_UNTYPED(waiter, wait_queue_entry, func) != (__u64)&ep_poll_callback)
+		return 0;
+	item = PEEK_POINTER(CONTAINER(waiter, eppoll_entry, wait), eppoll_entry, base);
+	return PEEK_POINTER(item, epitem, ep);
+}
+
 /* The first entry of an epoll instance's wait queue: of a thread in epoll_wait(). Or 0. */
 static __always_inline __u64 epoll_sleeper(__u64 epoll)
 {
@@ -452,6 +463,16 @@ __noinline int loops_watch(__u32 id, __u64 now)
 	return 0;
 }
 
+/* Who calls listen() holds the socket alone, until it shares it: then `holders` finds the others. */
+__noinline int loops_own(__u32 backend)
+{
+	struct rcxlb_thread owner = thread_of((__u64)bpf_get_current_task());
+
+	owner.holders = 1;
+	bpf_map_update_elem(&owners, &backend, &owner, BPF_ANY);
+	return 0;
+}
+
 /* Learns who holds a file, when it is an epoll instance that waits for a backend's listener, or such a listener. */
 static __always_inline void hold(struct rcxlb_thread *thread, __u64 task)
 {
@@ -483,10 +504,9 @@ int waiters(struct bpf_iter__tcp *ctx)
 	at = PEEK_POINTER(wait, socket_wq, wait.head.next);
 	for (int i = 0; i < RCXLB_LOOPS && at && at != head; i++, at = PEEK_POINTER(at, list_head, next)) {
 		waiter = CONTAINER(at, wait_queue_entry, entry);
-		if (PEEK_UNTYPED(waiter, wait_queue_entry, func) != (__u64)&ep_poll_callback || !epoll_is_known())
+		epoll = epoll_of(waiter);
+		if (!epoll)
 			continue;
-		epoll = PEEK_POINTER(CONTAINER(waiter, eppoll_entry, wait), eppoll_entry, base);
-		epoll = PEEK_POINTER(epoll, epitem, ep);
 		bpf_map_update_elem(&epolls, &epoll, &none, BPF_ANY);
 	}
 	return 0;

@@ -58,10 +58,8 @@ MAP(health, ARRAY, RCXLB_MAX_BACKENDS, __u32, struct rcxlb_health, BPF_F_MMAPABL
 MAP(listeners, SOCKMAP, RCXLB_MAX_BACKENDS * RCXLB_ROWS, __u32, __u64, 0);                  /* steer */
 MAP(sockets, SK_STORAGE, 0, int, struct rcxlb_socket, BPF_F_NO_PREALLOC | BPF_F_CLONE);     /* register */
 
-/* Written by register at listen(), and by loops when all holders are looked for: a whole value at a time. */
-MAP(owners, ARRAY, RCXLB_MAX_BACKENDS, __u32, struct rcxlb_thread, 0);                      /* loops */
-
 /* Written by loops. */
+MAP(owners, ARRAY, RCXLB_MAX_BACKENDS, __u32, struct rcxlb_thread, 0);                      /* nobody else */
 MAP(epolls, LRU_HASH, RCXLB_MAX_EPOLLS, __u64, struct rcxlb_thread, 0);                     /* nobody else */
 MAP(loops, ARRAY, RCXLB_MAX_BACKENDS, __u32, struct rcxlb_loops, 0);                        /* user space */
 MAP(watch, ARRAY, 1, __u32, struct rcxlb_watch, 0);                                         /* nobody else */

@@ -106,20 +106,6 @@ static __always_inline bool registered(const struct rcxlb_socket *self)
 		}                                                                                                      \
 	})
 
-/* Who calls listen() holds the socket alone, until it shares it: then `holders` finds the others. */
-static __always_inline void own(__u32 id)
-{
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct rcxlb_thread owner = {
-		.task = (__u64)task,
-		.started = BPF_CORE_READ(task, start_boottime),
-		.pid = BPF_CORE_READ(task, pid),
-		.holders = 1,
-	};
-
-	bpf_map_update_elem(&owners, &id, &owner, BPF_ANY);
-}
-
 /* listen() was called: the state is not LISTEN yet, but is before any connection can come. */
 static __always_inline void on_listen(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 {
@@ -149,7 +135,7 @@ static __always_inline void on_listen(struct bpf_sock_ops *ctx, struct bpf_sock 
 	CONCLUDE(sk, entry, &self, err);
 	if (!err && !self.row)
 		entry->since = bpf_ktime_get_ns();
-	own(id);
+	loops_own(id);
 }
 
 static __always_inline void on_established(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
