@@ -212,7 +212,7 @@ static __always_inline void enlist(struct sock_common *sk, __u32 id)
 {
 	struct rcxlb_socket self = {};
 	struct rcxlb_load *entry = PREPARE(sk, id, &self);
-	long err = -EEXIST;
+	int err = -EEXIST; /* 32 bits: before Linux 6.4 the helper leaves the upper half of a negative number 0 */
 	__u32 key;
 
 	if (!entry)
