@@ -31,6 +31,9 @@ MAP(meta, ARRAY, 1, __u32, struct rcxlb_meta, 0);                               
 MAP(services, HASH, RCXLB_MAX_SERVICES * RCXLB_MAX_LISTEN, struct rcxlb_endpoint, struct rcxlb_service, 0); /* steer */
 MAP(backends, ARRAY, RCXLB_MAX_BACKENDS, __u32, struct rcxlb_backend, 0);                   /* steer, register */
 MAP(addresses, HASH, RCXLB_MAX_BACKENDS * 2, struct rcxlb_endpoint, __u32, 0);              /* register */
+MAP(members, ARRAY, RCXLB_MAX_SERVICES, __u32, struct rcxlb_members, 0);                    /* user space */
+MAP(checks, ARRAY, RCXLB_MAX_SERVICES, __u32, struct rcxlb_check, 0);                       /* agent */
+MAP(settings, ARRAY, 1, __u32, struct rcxlb_settings, 0);                                   /* agent */
 MAP(interfaces, HASH, RCXLB_MAX_INTERFACES, __u32, struct rcxlb_interface, 0);              /* user space */
 
 /*
@@ -53,6 +56,8 @@ struct {
 
 /* Written by the agent. */
 MAP(health, ARRAY, RCXLB_MAX_BACKENDS, __u32, struct rcxlb_health, BPF_F_MMAPABLE);         /* steer, user space */
+MAP(probes, HASH, RCXLB_MAX_PROBES, struct rcxlb_endpoint, __u32, 0);                       /* steer */
+MAP(audience, ARRAY, 1, __u32, struct rcxlb_audience, 0);                                   /* steer */
 
 /* Written by register. */
 MAP(listeners, SOCKMAP, RCXLB_MAX_BACKENDS * RCXLB_ROWS, __u32, __u64, 0);                  /* steer */
@@ -71,6 +76,12 @@ MAP(load, ARRAY, RCXLB_MAX_BACKENDS, __u32, struct rcxlb_load, 0);              
 MAP(exits, PERCPU_ARRAY, RCXLB_MAX_SERVICES + 1, __u32, struct rcxlb_exits, 0);             /* user space */
 MAP(shares, PERCPU_ARRAY, RCXLB_MAX_SERVICES, __u32, struct rcxlb_share, 0);                /* nobody else */
 MAP(why, ARRAY, 1, __u32, struct rcxlb_why, 0);                                             /* user space */
+
+/* Written by steer and register, a record at a time. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, RCXLB_EVENTS_BYTES);
+} events __weak SEC(".maps");                                                                /* agent */
 
 /* Written by guard. */
 MAP(guard_stats, PERCPU_ARRAY, RCXLB_GUARD_REASONS, __u32, struct rcxlb_guard_stats, 0);    /* user space */

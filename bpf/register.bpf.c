@@ -106,6 +106,20 @@ static __always_inline bool registered(const struct rcxlb_socket *self)
 		}                                                                                                      \
 	})
 
+/* Without room in the ring the agent sees it at its next look. */
+static __always_inline void tell(__u32 kind, const struct rcxlb_socket *self, const struct rcxlb_endpoint *local)
+{
+	struct rcxlb_event event = {
+		.time = bpf_ktime_get_ns(),
+		.kind = kind,
+		.backend = self->backend,
+		.generation = self->generation,
+		.local = *local,
+	};
+
+	bpf_ringbuf_output(&events, &event, sizeof(event), 0);
+}
+
 /* listen() was called: the state is not LISTEN yet, but is before any connection can come. */
 static __always_inline void on_listen(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 {
@@ -133,9 +147,14 @@ static __always_inline void on_listen(struct bpf_sock_ops *ctx, struct bpf_sock 
 		self.row = row;
 	}
 	CONCLUDE(sk, entry, &self, err);
-	if (!err && !self.row)
-		entry->since = bpf_ktime_get_ns();
 	loops_own(id);
+	if (err)
+		return;
+	if (!self.row)
+		entry->since = bpf_ktime_get_ns();
+	/* To hear of its end; the connections that it accepts inherit the wish. */
+	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+	tell(RCXLB_EVENT_LISTENING, &self, &local);
 }
 
 static __always_inline void on_established(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
@@ -151,20 +170,29 @@ static __always_inline void on_established(struct bpf_sock_ops *ctx, struct bpf_
 	if (!entry || entry->generation != self->generation)
 		return;
 	/* First the wish to hear of its end: counted without it would stay counted for ever. */
-	if (bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG))
+	if (!(ctx->bpf_sock_ops_cb_flags & BPF_SOCK_OPS_STATE_CB_FLAG) &&
+	    bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG))
 		return;
 	self->counted = 1;
 	__sync_fetch_and_add(&entry->active, 1);
 }
 
-static __always_inline void on_close(struct bpf_sock *sk)
+static __always_inline void on_close(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 {
 	struct rcxlb_socket *self = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+	struct rcxlb_endpoint local;
 	struct rcxlb_load *entry;
 	__u32 id;
 
-	if (!self || !self->counted)
+	if (!self)
 		return;
+	if (!self->counted) {
+		if (ctx->args[0] == BPF_TCP_LISTEN) {
+			sock_ops_local(ctx, &local);
+			tell(RCXLB_EVENT_GONE, self, &local);
+		}
+		return;
+	}
 	self->counted = 0;
 	id = self->backend;
 	entry = bpf_map_lookup_elem(&load, &id);
@@ -190,7 +218,7 @@ int registrar(struct bpf_sock_ops *ctx)
 	else if (op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)
 		on_established(ctx, sk);
 	else
-		on_close(sk);
+		on_close(ctx, sk);
 	return 1;
 }
 

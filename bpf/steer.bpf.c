@@ -298,6 +298,34 @@ static __always_inline void count_steered(const struct rcxlb_choice *choice)
 		__sync_fetch_and_add(&entry->spilled, 1);
 }
 
+/* Somebody listens to each connection. A full ring costs the record and not the connection. */
+static __always_inline void tell(const struct request *request, __u32 service, __u32 kind, struct rcxlb_exits *count)
+{
+	__u32 zero = 0;
+	struct rcxlb_audience *wish = bpf_map_lookup_elem(&audience, &zero);
+	struct rcxlb_event *event;
+
+	if (!wish || !wish->until || bpf_ktime_get_ns() > wish->until)
+		return;
+	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+	if (!event) {
+		COUNT(count, untold);
+		return;
+	}
+	event->time = bpf_ktime_get_ns();
+	event->kind = kind;
+	event->backend = kind == RCXLB_EVENT_CONNECTION ? request->choice.chosen : RCXLB_NO_BACKEND;
+	event->generation = 0;
+	event->service = service;
+	event->client = request->client;
+	event->local = request->local;
+	event->reason = rcxlb_is_failover(&request->choice)  ? RCXLB_REASON_FAILOVER
+			: rcxlb_is_spilled(&request->choice) ? RCXLB_REASON_SPILLED
+							     : RCXLB_REASON_HASH;
+	event->unused = 0;
+	bpf_ringbuf_submit(event, 0);
+}
+
 static __always_inline struct rcxlb_why *explain(const struct request *request, __u32 service)
 {
 	__u32 zero = 0;
@@ -326,7 +354,8 @@ static __always_inline void explain_demand(struct rcxlb_why *record, const struc
 }
 
 /* Until a chosen listener is still there when it is assigned. */
-static __always_inline int steer_to_backend(struct bpf_sk_lookup *ctx, struct search *search, struct rcxlb_exits *count)
+static __always_inline int steer_to_backend(struct bpf_sk_lookup *ctx, struct search *search, __u32 service,
+					    struct rcxlb_exits *count)
 {
 	struct request *request = search->request;
 
@@ -336,19 +365,43 @@ static __always_inline int steer_to_backend(struct bpf_sk_lookup *ctx, struct se
 			loops_watch(request->highest, request->now);
 		if (request->key < 0) {
 			COUNT(count, none_usable);
+			if (!search->record)
+				tell(request, service, RCXLB_EVENT_REFUSED, count);
 			return SK_DROP;
 		}
 		if (assign(ctx, request->key, request->blocked_ms ? BPF_SK_LOOKUP_F_NO_REUSEPORT : 0))
 			continue;
-		if (search->record)
-			search->record->chosen = request->choice.chosen;
-		else
-			count_steered(&request->choice);
 		COUNT(count, assigned);
+		if (search->record) {
+			search->record->chosen = request->choice.chosen;
+			return SK_PASS;
+		}
+		count_steered(&request->choice);
+		tell(request, service, RCXLB_EVENT_CONNECTION, count);
 		return SK_PASS;
 	}
 	COUNT(count, assign_failed);
 	return SK_DROP;
+}
+
+/*
+ * A health check of a backend whose port is the service's as well would be steered to any of them: it goes to the one
+ * that the agent said, before it dialled, is to be checked from this address.
+ */
+static __always_inline bool is_check(struct bpf_sk_lookup *ctx, const struct rcxlb_service *service,
+				     const struct request *request)
+{
+	struct rcxlb_facts facts = {};
+	__u32 *id;
+	int key;
+
+	if (!(service->flags & RCXLB_SERVICE_OWN_PORT))
+		return false;
+	id = bpf_map_lookup_elem(&probes, &request->client);
+	if (!id)
+		return false;
+	key = probe(*id, request->family, 0, 0, &facts);
+	return facts.takes && !assign(ctx, key, 0);
 }
 
 SEC("sk_lookup")
@@ -382,8 +435,12 @@ int steer(struct bpf_sk_lookup *ctx)
 	}
 	id = service->id;
 	lookup_client(ctx, &request->client);
-	request->hash = rcxlb_hash(service, &request->client, &request->local);
 	count = asked ? NULL : exits_of(id);
+	if (is_check(ctx, service, request)) {
+		COUNT(count, checked);
+		return SK_PASS;
+	}
+	request->hash = rcxlb_hash(service, &request->client, &request->local);
 
 	inner = bpf_map_lookup_elem(&tables, &id);
 	search.request = request;
@@ -396,5 +453,5 @@ int steer(struct bpf_sk_lookup *ctx)
 	demand(&search, service);
 	if (search.record)
 		explain_demand(search.record, request);
-	return steer_to_backend(ctx, &search, count);
+	return steer_to_backend(ctx, &search, id, count);
 }

@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /* Raised whenever a type below changes; kept in the pinned `meta` map and compared before anything else is read. */
-#define RCXLB_LAYOUT 2
+#define RCXLB_LAYOUT 3
 
 #define RCXLB_MAX_BACKENDS   1024
 #define RCXLB_MAX_SERVICES   64
@@ -47,6 +47,7 @@ struct rcxlb_meta {
 	__u64 netns_cookie;
 	__u64 hash_key[2];
 	char version[RCXLB_NAME_LEN];
+	__u64 revision; /* raised after each change that was published */
 };
 
 enum rcxlb_hash {
@@ -68,6 +69,10 @@ enum rcxlb_balance {
 #define RCXLB_MAX_BLOCKED_MS	60000
 #define RCXLB_MAX_SLOW_START_MS 3600000
 
+enum rcxlb_service_flags {
+	RCXLB_SERVICE_OWN_PORT = 1, /* a port that it listens on is a backend's as well: health checks must pass it by */
+};
+
 /* Map `services`, by struct rcxlb_endpoint: a service has an entry for each address that it listens on, all alike. */
 struct rcxlb_service {
 	__u32 id;
@@ -78,6 +83,51 @@ struct rcxlb_service {
 	__u32 slow_start_ms; /* a backend that came gets its share of new clients after this time; 0: at once */
 	__u64 hash_key[2];
 	char name[RCXLB_NAME_LEN];
+	__u32 flags; /* enum rcxlb_service_flags */
+	__u32 unused;
+};
+
+/* Map `members`, by service id: a bit for each of its backends. For user space; steer reads the table. */
+struct rcxlb_members {
+	__u64 backend[RCXLB_MAX_BACKENDS / 64];
+};
+
+enum rcxlb_check_type {
+	RCXLB_CHECK_AUTO = 0, /* the best of Rocket.Chat's paths that the instance has, else tcp */
+	RCXLB_CHECK_OFF = 1,
+	RCXLB_CHECK_TCP = 2,  /* it accepts */
+	RCXLB_CHECK_HTTP = 3, /* it answers a GET with a wished status */
+};
+
+/* Of a check, where the operator says nothing. */
+#define RCXLB_CHECK_INTERVAL_MS 2000
+#define RCXLB_CHECK_TIMEOUT_MS	1000
+#define RCXLB_CHECK_RISE	2
+#define RCXLB_CHECK_FALL	3
+#define RCXLB_CHECK_PATH	"/"
+#define RCXLB_CHECK_STATUS	200, 399 /* from, to */
+#define RCXLB_CHECK_TEXT_LEN	128	 /* with the final 0 */
+
+/* Map `checks`, by service id: how its backends are checked. Empty texts are not there. */
+struct rcxlb_check {
+	__u32 type; /* enum rcxlb_check_type */
+	__u32 interval_ms;
+	__u32 timeout_ms;
+	__u16 rise; /* good ones in a row until it is up */
+	__u16 fall; /* bad ones in a row until it is down */
+	__u16 status_from;
+	__u16 status_to;
+	__u32 unused;
+	char path[RCXLB_CHECK_TEXT_LEN];
+	char host[RCXLB_CHECK_TEXT_LEN]; /* of the Host field; else the backend's address */
+	char body[RCXLB_CHECK_TEXT_LEN]; /* must occur in the answer's body */
+};
+
+/* Map `settings`, one entry: what the agent is told. */
+#define RCXLB_METRICS_LISTEN "127.0.0.1:9465"
+struct rcxlb_settings {
+	struct rcxlb_endpoint metrics; /* where metrics are served; port 0: nowhere */
+	__u32 unused;
 };
 
 /* Maps inside `tables`, one entry. Without members there is nothing to choose and no slot is read. */
@@ -210,6 +260,43 @@ struct rcxlb_exits {
 	__u64 no_backend;    /* dropped, RST: the service has no backend */
 	__u64 none_usable;   /* dropped, RST: every backend is absent, draining, full or cannot take this client */
 	__u64 assign_failed; /* dropped, RST: listeners vanished while being chosen, RCXLB_ATTEMPTS times */
+	__u64 checked;	     /* passed with a listener: a health check of that backend */
+	__u64 untold;	     /* no exit: events that had no room in `events` */
+};
+
+/* Map `probes`, by the address from which the agent checks: the id of the backend that the check is for. */
+#define RCXLB_MAX_PROBES 4096
+
+/* Map `audience`, one entry: somebody wants to hear of each connection until this time. */
+struct rcxlb_audience {
+	__u64 until;
+};
+
+enum rcxlb_event_kind {
+	RCXLB_EVENT_LISTENING = 1,  /* a backend's listener came */
+	RCXLB_EVENT_GONE = 2,	    /* one went */
+	RCXLB_EVENT_CONNECTION = 3, /* one was steered; told only to an audience */
+	RCXLB_EVENT_REFUSED = 4,    /* one was not, for want of a usable backend; told only to an audience */
+};
+
+enum rcxlb_event_reason {
+	RCXLB_REASON_HASH = 0,	   /* the hash's choice */
+	RCXLB_REASON_FAILOVER = 1, /* that is absent, down or draining */
+	RCXLB_REASON_SPILLED = 2,  /* that is too busy */
+};
+
+/* Map `events`, a ring buffer of RCXLB_EVENTS_BYTES: records of this kind. */
+#define RCXLB_EVENTS_BYTES (256 * 1024)
+struct rcxlb_event {
+	__u64 time;
+	__u32 kind;    /* enum rcxlb_event_kind */
+	__u32 backend; /* id, or RCXLB_NO_BACKEND */
+	__u32 generation;
+	__u32 service;		      /* id; of connections */
+	struct rcxlb_endpoint client; /* of connections */
+	struct rcxlb_endpoint local;  /* what the client dialled; of listeners: where it listens */
+	__u32 reason;		      /* enum rcxlb_event_reason */
+	__u32 unused;
 };
 
 /* What became of one candidate. */
@@ -290,8 +377,11 @@ struct rcxlb_guard_stats {
 
 #define RCXLB_SIZE(type, bytes) _Static_assert(sizeof(struct type) == (bytes), #type " has another size than the ABI")
 RCXLB_SIZE(rcxlb_endpoint, 20);
-RCXLB_SIZE(rcxlb_meta, 72);
-RCXLB_SIZE(rcxlb_service, 64);
+RCXLB_SIZE(rcxlb_meta, 80);
+RCXLB_SIZE(rcxlb_service, 72);
+RCXLB_SIZE(rcxlb_members, 128);
+RCXLB_SIZE(rcxlb_check, 408);
+RCXLB_SIZE(rcxlb_settings, 24);
 RCXLB_SIZE(rcxlb_table, 395280);
 RCXLB_SIZE(rcxlb_backend, 80);
 RCXLB_SIZE(rcxlb_health, 24);
@@ -300,7 +390,8 @@ RCXLB_SIZE(rcxlb_thread, 24);
 RCXLB_SIZE(rcxlb_loop, 88);
 RCXLB_SIZE(rcxlb_share, 56);
 RCXLB_SIZE(rcxlb_socket, 16);
-RCXLB_SIZE(rcxlb_exits, 48);
+RCXLB_SIZE(rcxlb_exits, 64);
+RCXLB_SIZE(rcxlb_event, 72);
 RCXLB_SIZE(rcxlb_why, 464);
 RCXLB_SIZE(rcxlb_listener, 20);
 RCXLB_SIZE(rcxlb_interface, 20);

@@ -146,14 +146,34 @@ static int by_endpoint(const void *a, const void *b)
 	return endpoint_compare(a, b);
 }
 
+void model_defaults(struct model *model)
+{
+	struct error ignored;
+
+	memset(&model->settings, 0, sizeof(model->settings));
+	endpoint_parse(RCXLB_METRICS_LISTEN, false, &model->settings.metrics, &ignored);
+}
+
 void model_service_defaults(struct model_service *service, uint8_t hash)
 {
+	static const uint16_t status[] = { RCXLB_CHECK_STATUS };
+
 	service->hash = hash;
 	/* Whose address alone is hashed wants to come back; otherwise the next connection goes elsewhere anyway. */
 	service->balance = hash == RCXLB_HASH_CLIENT ? RCXLB_BALANCE_BOUNDED : RCXLB_BALANCE_LEAST;
 	service->load_factor = RCXLB_LOAD_FACTOR;
 	service->blocked_ms = RCXLB_BLOCKED_MS;
 	service->slow_start_ms = 0;
+	service->check = (struct rcxlb_check){
+		.type = RCXLB_CHECK_AUTO,
+		.interval_ms = RCXLB_CHECK_INTERVAL_MS,
+		.timeout_ms = RCXLB_CHECK_TIMEOUT_MS,
+		.rise = RCXLB_CHECK_RISE,
+		.fall = RCXLB_CHECK_FALL,
+		.path = RCXLB_CHECK_PATH,
+	};
+	service->check.status_from = status[0];
+	service->check.status_to = status[1];
 }
 
 int model_service_set(struct model *model, const struct model_service *wished, struct error *error)
@@ -187,6 +207,7 @@ int model_service_set(struct model *model, const struct model_service *wished, s
 	service->load_factor = wished->load_factor;
 	service->blocked_ms = wished->blocked_ms;
 	service->slow_start_ms = wished->slow_start_ms;
+	service->check = wished->check;
 	service->listens = wished->listens;
 	memcpy(service->listen, wished->listen, sizeof(service->listen));
 	qsort(service->listen, service->listens, sizeof(service->listen[0]), by_endpoint);

@@ -30,11 +30,13 @@ struct model_service {
 	uint32_t load_factor;   /* percent */
 	uint32_t blocked_ms;    /* as RCXLB_BLOCKED_MS */
 	uint32_t slow_start_ms; /* 0: none. No holes: models are compared as bytes */
+	struct rcxlb_check check;
 	uint64_t member[RCXLB_MAX_BACKENDS / 64]; /* a bit for each backend */
 };
 
 struct model {
 	uint64_t hash_key[2];
+	struct rcxlb_settings settings;
 	struct model_service service[RCXLB_MAX_SERVICES];
 	struct model_backend backend[RCXLB_MAX_BACKENDS];
 };
@@ -45,7 +47,10 @@ struct model_service *model_service_find(struct model *model, const char *name);
 /* The service meant by `name`: with NULL the only one there is, else an error that names them. */
 int model_service_select(struct model *model, const char *name, struct model_service **ret, struct error *error);
 
-/* Sets everything about how a service chooses to what it is when the operator says nothing but the hash. */
+/* Sets the settings to what they are when the operator says nothing. */
+void model_defaults(struct model *model);
+
+/* Sets everything about how a service chooses and checks to what it is when the operator says nothing but the hash. */
 void model_service_defaults(struct model_service *service, uint8_t hash);
 
 /*

@@ -233,6 +233,7 @@ static int build(struct dataplane *dataplane, const struct load_options *options
 	if (!err)
 		err = attach_registrar(dataplane, *ret, error);
 	memcpy(model.hash_key, dataplane->meta.hash_key, sizeof(model.hash_key));
+	model_defaults(&model);
 	if (!err)
 		err = model_service_set(&model, &options->service, error);
 	if (!err)

@@ -149,6 +149,16 @@ static bool is_listen(const struct rcxlb_endpoint *key, const void *context)
 	return false;
 }
 
+/* A check of a backend goes to a port that one of the service's addresses has too. */
+static bool has_own_port(const struct model *model, const struct model_service *service)
+{
+	for (uint32_t id = 0; id < RCXLB_MAX_BACKENDS; id++)
+		for (int i = 0; model->backend[id].used && i < service->listens; i++)
+			if (model->backend[id].endpoint.port == service->listen[i].port)
+				return true;
+	return false;
+}
+
 static int write_services(struct dataplane *dataplane, const struct model *model, struct error *error)
 {
 	int map = dataplane->map[MAP_services], err = 0;
@@ -163,6 +173,7 @@ static int write_services(struct dataplane *dataplane, const struct model *model
 			.load_factor = service->load_factor,
 			.blocked_ms = service->blocked_ms,
 			.slow_start_ms = service->slow_start_ms,
+			.flags = has_own_port(model, service) ? RCXLB_SERVICE_OWN_PORT : 0,
 		};
 
 		memcpy(value.name, service->name, sizeof(value.name));
@@ -173,6 +184,33 @@ static int write_services(struct dataplane *dataplane, const struct model *model
 				err = bpf_map_update_elem(map, &service->listen[k], &value, BPF_ANY);
 	}
 	return err ? failed(error, err, REFUSED("services", err)) : 0;
+}
+
+/* What user space alone reads. */
+static int write_notes(struct dataplane *dataplane, const struct model *model, struct error *error)
+{
+	__u32 zero = 0;
+	int err = bpf_map_update_elem(dataplane->map[MAP_settings], &zero, &model->settings, BPF_ANY);
+
+	if (err)
+		return failed(error, err, REFUSED("settings", err));
+	for (uint32_t i = 0; i < RCXLB_MAX_SERVICES && !err; i++) {
+		err = bpf_map_update_elem(dataplane->map[MAP_members], &i, model->service[i].member, BPF_ANY);
+		if (!err)
+			err = bpf_map_update_elem(dataplane->map[MAP_checks], &i, &model->service[i].check, BPF_ANY);
+	}
+	return err ? failed(error, err, REFUSED("checks", err)) : 0;
+}
+
+/* After everything else: whoever watches reads anew. */
+static int raise_revision(struct dataplane *dataplane, struct error *error)
+{
+	__u32 zero = 0;
+	int err;
+
+	dataplane->meta.revision++;
+	err = bpf_map_update_elem(dataplane->map[MAP_meta], &zero, &dataplane->meta, BPF_ANY);
+	return err ? failed(error, err, REFUSED("meta", err)) : 0;
 }
 
 /* The type of tables, so that bpftool shows their fields; without it they work as well. */
@@ -330,6 +368,8 @@ static int apply(struct dataplane *dataplane, const struct model *present, const
 	if (!err)
 		err = write_tables(dataplane, present, wished, error);
 	if (!err)
+		err = write_notes(dataplane, wished, error);
+	if (!err)
 		err = write_services(dataplane, wished, error);
 	if (!err)
 		err = clear_services(dataplane, wished, error);
@@ -346,6 +386,8 @@ static int apply(struct dataplane *dataplane, const struct model *present, const
 		err = handle_iterate(dataplane, LINK_WAITERS, NULL, 0, error);
 	if (!err)
 		err = handle_iterate(dataplane, LINK_HOLDERS, NULL, 0, error);
+	if (!err)
+		err = raise_revision(dataplane, error);
 	free(addresses);
 	return err;
 }

@@ -45,39 +45,19 @@ static int read_services(struct dataplane *dataplane, struct model *model, struc
 	return 0;
 }
 
-static int read_members(struct dataplane *dataplane, uint32_t id, struct rcxlb_table *table,
-			struct model_service *service, struct error *error)
+static int read_notes(struct dataplane *dataplane, struct model *model, struct error *error)
 {
-	__u32 inner, zero = 0;
-	int err, map;
+	__u32 zero = 0;
+	int err = bpf_map_lookup_elem(dataplane->map[MAP_settings], &zero, &model->settings);
 
-	err = bpf_map_lookup_elem(dataplane->map[MAP_tables], &id, &inner);
-	if (err == -ENOENT)
-		return 0;
-	map = err ? err : bpf_map_get_fd_by_id(inner);
-	if (map < 0)
-		return failed(error, map, "cannot open the table of service '%s': %s", service->name, strerror(-map));
-	err = bpf_map_lookup_elem(map, &zero, table);
-	close(map);
-	if (err || table->members > RCXLB_MAX_BACKENDS)
-		return failed(error, err ? err : -EPROTO, "cannot read the table of service '%s'", service->name);
-	for (uint32_t i = 0; i < table->members; i++)
-		service->member[table->member[i] % RCXLB_MAX_BACKENDS / 64] |= 1ull << (table->member[i] % 64);
-	return 0;
-}
-
-static int read_tables(struct dataplane *dataplane, struct model *model, struct error *error)
-{
-	struct rcxlb_table *table = malloc(sizeof(*table));
-	int err = 0;
-
-	if (!table)
-		return failed(error, -ENOMEM, "out of memory");
-	for (uint32_t i = 0; i < RCXLB_MAX_SERVICES && !err; i++)
-		if (model->service[i].name[0])
-			err = read_members(dataplane, i, table, &model->service[i], error);
-	free(table);
-	return err;
+	for (uint32_t i = 0; i < RCXLB_MAX_SERVICES && !err; i++) {
+		if (!model->service[i].name[0])
+			continue;
+		err = bpf_map_lookup_elem(dataplane->map[MAP_members], &i, model->service[i].member);
+		if (!err)
+			err = bpf_map_lookup_elem(dataplane->map[MAP_checks], &i, &model->service[i].check);
+	}
+	return err ? failed(error, err, "cannot read the services' members and checks: %s", strerror(-err)) : 0;
 }
 
 static int read_backends(struct dataplane *dataplane, struct model *model, struct error *error)
@@ -110,7 +90,7 @@ int dataplane_read(struct dataplane *dataplane, struct model *ret, struct error 
 	memcpy(ret->hash_key, dataplane->meta.hash_key, sizeof(ret->hash_key));
 	err = read_services(dataplane, ret, error);
 	if (!err)
-		err = read_tables(dataplane, ret, error);
+		err = read_notes(dataplane, ret, error);
 	if (!err)
 		err = read_backends(dataplane, ret, error);
 	return err;
