@@ -312,6 +312,24 @@ int model_backend_remove(struct model *model, struct model_service *service, con
 	return 0;
 }
 
+bool model_has_own_port(const struct model *model, const struct model_service *service)
+{
+	for (uint32_t id = 0; id < RCXLB_MAX_BACKENDS; id++)
+		for (int i = 0; model->backend[id].used && i < service->listens; i++)
+			if (model->backend[id].endpoint.port == service->listen[i].port)
+				return true;
+	return false;
+}
+
+const struct rcxlb_check *model_check(const struct model *model, uint32_t backend)
+{
+	for (int i = 0; i < RCXLB_MAX_SERVICES; i++)
+		if (model->service[i].name[0] && model_is_member(&model->service[i], backend) &&
+		    model->service[i].check.type != RCXLB_CHECK_OFF)
+			return &model->service[i].check;
+	return NULL;
+}
+
 static int by_address(const void *a, const void *b, void *model)
 {
 	const struct model_backend *backend = ((const struct model *)model)->backend;

@@ -77,6 +77,12 @@ int model_backend_select(struct model *model, const struct model_service *servic
 int model_backend_add(struct model *model, struct model_service *service, const struct rcxlb_endpoint *endpoint,
 		      struct model_backend **ret, struct error *error);
 
+/* Has a backend a port that one of the service's addresses has as well? */
+bool model_has_own_port(const struct model *model, const struct model_service *service);
+
+/* How a backend is checked: as the first service says that has it and checks. NULL: not at all. */
+const struct rcxlb_check *model_check(const struct model *model, uint32_t backend);
+
 /* Takes a backend out of a service, and away when no other one uses it. */
 int model_backend_remove(struct model *model, struct model_service *service, const struct rcxlb_endpoint *endpoint,
 			 struct error *error);

@@ -16,12 +16,20 @@ const char *const map_names[MAPS] = {
 #undef X
 };
 
+const char *const iterator_names[ITERATORS] = {
+#define X(name) #name,
+	DATAPLANE_ITERATORS(X)
+#undef X
+};
+
 struct dataplane handle_none(const struct place *place)
 {
 	struct dataplane none = { .place = *place, .lock = -1 };
 
 	for (int i = 0; i < MAPS; i++)
 		none.map[i] = -1;
+	for (int i = 0; i < ITERATORS; i++)
+		none.iterator[i] = -1;
 	return none;
 }
 
@@ -31,6 +39,11 @@ void handle_close_maps(struct dataplane *dataplane)
 		if (dataplane->map[i] >= 0)
 			close(dataplane->map[i]);
 		dataplane->map[i] = -1;
+	}
+	for (int i = 0; i < ITERATORS; i++) {
+		if (dataplane->iterator[i] >= 0)
+			close(dataplane->iterator[i]);
+		dataplane->iterator[i] = -1;
 	}
 }
 
@@ -158,20 +171,43 @@ int handle_is_ours(const char *path, struct error *error)
 		      empty ? "is an empty folder" : "holds somebody else's pins");
 }
 
-long handle_iterate(struct dataplane *dataplane, const char *link, void *to, size_t size, struct error *error)
+static int open_iterator(struct dataplane *dataplane, int which, struct error *error)
 {
-	char path[PATH_MAX], spill[4096];
+	char path[PATH_MAX];
+	int link = dataplane->iterator[which];
+
+	if (link >= 0)
+		return link;
+	link = bpf_obj_get(place_pin(&dataplane->place, iterator_names[which], path));
+	if (link < 0)
+		return failed(error, link, "cannot open %s: %s", path, strerror(-link));
+	dataplane->iterator[which] = link;
+	return link;
+}
+
+int handle_open_iterators(struct dataplane *dataplane, struct error *error)
+{
+	int err = 0;
+
+	for (int i = 0; i < ITERATORS && err >= 0; i++)
+		err = open_iterator(dataplane, i, error);
+	return err < 0 ? err : 0;
+}
+
+long handle_iterate(struct dataplane *dataplane, enum dataplane_iterator which, void *to, size_t size,
+		    struct error *error)
+{
+	char spill[4096];
 	size_t got = 0;
 	long err = 0;
-	int link_fd, fd;
+	int fd;
 
-	link_fd = bpf_obj_get(place_pin(&dataplane->place, link, path));
-	if (link_fd < 0)
-		return failed(error, link_fd, "cannot open %s: %s", path, strerror(-link_fd));
-	fd = bpf_iter_create(link_fd);
-	close(link_fd);
+	fd = open_iterator(dataplane, which, error);
 	if (fd < 0)
-		return failed(error, fd, "cannot run %s: %s", path, strerror(-fd));
+		return fd;
+	fd = bpf_iter_create(fd);
+	if (fd < 0)
+		return failed(error, fd, "cannot run the program `%s`: %s", iterator_names[which], strerror(-fd));
 	for (;;) {
 		bool room = got < size;
 		ssize_t n = room ? read(fd, (char *)to + got, size - got) : read(fd, spill, sizeof(spill));
@@ -179,7 +215,7 @@ long handle_iterate(struct dataplane *dataplane, const char *link, void *to, siz
 		if (n < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (n < 0)
-			err = failed(error, -errno, "%s stopped: %s", path, strerror(errno));
+			err = failed(error, -errno, "the program `%s` stopped: %s", iterator_names[which], strerror(errno));
 		if (n <= 0)
 			break;
 		if (room)

@@ -29,23 +29,35 @@ extern const char *const map_names[MAPS];
 /* Every pinned link. The pin has the program's name. `steer` is made last and removed first: it is what "loaded" means. */
 #define LINK_STEER "steer"
 #define LINK_REGISTRAR "registrar"
-#define LINK_COLLECT "collect"
-#define LINK_SURVEY "survey"
-#define LINK_WAITERS "waiters"
-#define LINK_HOLDERS "holders"
+
+/* The links of programs that are run by reading. */
+#define DATAPLANE_ITERATORS(X) X(collect) X(survey) X(waiters) X(holders)
+
+enum dataplane_iterator {
+#define X(name) ITERATOR_##name,
+	DATAPLANE_ITERATORS(X)
+#undef X
+	ITERATORS,
+};
+
+extern const char *const iterator_names[ITERATORS];
 
 struct dataplane {
 	struct place place;
 	struct rcxlb_meta meta;
 	int lock; /* -1: not held */
 	int map[MAPS];
+	int iterator[ITERATORS]; /* their links, -1: not open yet */
 };
 
 /* An empty handle for a place. */
 struct dataplane handle_none(const struct place *place);
 
-/* Closes the maps, not the lock. */
+/* Closes the maps and iterators, not the lock. */
 void handle_close_maps(struct dataplane *dataplane);
+
+/* Opens all iterators at once: for who cannot open them by path later. */
+int handle_open_iterators(struct dataplane *dataplane, struct error *error);
 
 /* Opens the maps pinned in the handle's place; checks the layout, and that they are for this network namespace. */
 int handle_open_maps(struct dataplane *dataplane, struct error *error);
@@ -56,8 +68,9 @@ int handle_netns_cookie(uint64_t *ret, struct error *error);
 /* Is there a folder at `path` that rcxlb made, whole or in part? 0 no folder, 1 yes, -EEXIST somebody else's. */
 int handle_is_ours(const char *path, struct error *error);
 
-/* Runs a pinned iterator program to its end; what it writes is put into `to`, at most `size` bytes. Returns how many. */
-long handle_iterate(struct dataplane *dataplane, const char *link, void *to, size_t size, struct error *error);
+/* Runs an iterator program to its end; what it writes is put into `to`, at most `size` bytes. Returns how many. */
+long handle_iterate(struct dataplane *dataplane, enum dataplane_iterator which, void *to, size_t size,
+		    struct error *error);
 
 /* Does the kernel have this function for BPF programs (a kfunc)? */
 bool handle_has_function(const char *name);

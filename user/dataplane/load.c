@@ -26,10 +26,6 @@
 
 #define NEEDS "rcxlb needs root (CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON) and a kernel from 5.17 on"
 
-static const char *const iterators[] = { LINK_COLLECT, LINK_SURVEY, LINK_WAITERS, LINK_HOLDERS };
-
-#define ITERATORS (sizeof(iterators) / sizeof(iterators[0]))
-
 /* Names the programs of this build: FNV-1a of the object and the version. */
 static uint64_t build_of(const char *version)
 {
@@ -132,8 +128,9 @@ static int attach_registrar(struct dataplane *dataplane, struct rcxlb_bpf *skel,
 		return cgroup;
 	err = pin_link(dataplane, bpf_program__attach_cgroup(skel->progs.registrar, cgroup), LINK_REGISTRAR, error);
 	close(cgroup);
-	for (size_t i = 0; i < ITERATORS && !err; i++)
-		err = pin_link(dataplane, bpf_program__attach_iter(program_of(skel, iterators[i]), NULL), iterators[i],
+	for (int i = 0; i < ITERATORS && !err; i++)
+		err = pin_link(dataplane, bpf_program__attach_iter(program_of(skel, iterator_names[i]), NULL),
+			       iterator_names[i],
 			       error);
 	return err;
 }
@@ -330,8 +327,8 @@ static int replace(struct dataplane *dataplane, const char *version, struct erro
 	err = replace_watch(dataplane, error);
 	if (!err)
 		err = replace_program(dataplane, skel->progs.registrar, LINK_REGISTRAR, error);
-	for (size_t i = 0; i < ITERATORS && !err; i++)
-		err = replace_program(dataplane, program_of(skel, iterators[i]), iterators[i], error);
+	for (int i = 0; i < ITERATORS && !err; i++)
+		err = replace_program(dataplane, program_of(skel, iterator_names[i]), iterator_names[i], error);
 	if (!err)
 		err = replace_program(dataplane, skel->progs.steer, LINK_STEER, error);
 	if (!err)

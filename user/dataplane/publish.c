@@ -149,16 +149,6 @@ static bool is_listen(const struct rcxlb_endpoint *key, const void *context)
 	return false;
 }
 
-/* A check of a backend goes to a port that one of the service's addresses has too. */
-static bool has_own_port(const struct model *model, const struct model_service *service)
-{
-	for (uint32_t id = 0; id < RCXLB_MAX_BACKENDS; id++)
-		for (int i = 0; model->backend[id].used && i < service->listens; i++)
-			if (model->backend[id].endpoint.port == service->listen[i].port)
-				return true;
-	return false;
-}
-
 static int write_services(struct dataplane *dataplane, const struct model *model, struct error *error)
 {
 	int map = dataplane->map[MAP_services], err = 0;
@@ -173,7 +163,7 @@ static int write_services(struct dataplane *dataplane, const struct model *model
 			.load_factor = service->load_factor,
 			.blocked_ms = service->blocked_ms,
 			.slow_start_ms = service->slow_start_ms,
-			.flags = has_own_port(model, service) ? RCXLB_SERVICE_OWN_PORT : 0,
+			.flags = model_has_own_port(model, service) ? RCXLB_SERVICE_OWN_PORT : 0,
 		};
 
 		memcpy(value.name, service->name, sizeof(value.name));
@@ -364,7 +354,7 @@ static int apply(struct dataplane *dataplane, const struct model *present, const
 	if (!err)
 		err = write_addresses(dataplane, addresses, error);
 	if (!err)
-		err = handle_iterate(dataplane, LINK_COLLECT, NULL, 0, error);
+		err = handle_iterate(dataplane, ITERATOR_collect, NULL, 0, error);
 	if (!err)
 		err = write_tables(dataplane, present, wished, error);
 	if (!err)
@@ -381,11 +371,11 @@ static int apply(struct dataplane *dataplane, const struct model *present, const
 			error_set(error, REFUSED("addresses", err));
 	}
 	if (!err)
-		err = handle_iterate(dataplane, LINK_COLLECT, NULL, 0, error);
+		err = handle_iterate(dataplane, ITERATOR_collect, NULL, 0, error);
 	if (!err)
-		err = handle_iterate(dataplane, LINK_WAITERS, NULL, 0, error);
+		err = handle_iterate(dataplane, ITERATOR_waiters, NULL, 0, error);
 	if (!err)
-		err = handle_iterate(dataplane, LINK_HOLDERS, NULL, 0, error);
+		err = handle_iterate(dataplane, ITERATOR_holders, NULL, 0, error);
 	if (!err)
 		err = raise_revision(dataplane, error);
 	free(addresses);

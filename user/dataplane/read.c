@@ -140,7 +140,7 @@ static int read_listeners(struct dataplane *dataplane, struct facts *facts, stru
 
 	if (!records)
 		return failed(error, -ENOMEM, "out of memory");
-	got = handle_iterate(dataplane, LINK_SURVEY, records, size, error);
+	got = handle_iterate(dataplane, ITERATOR_survey, records, size, error);
 	for (long i = 0; i < got / (long)sizeof(*records); i++) {
 		const struct rcxlb_listener *record = &records[i];
 		struct backend_facts *to = &facts->backend[record->backend % RCXLB_MAX_BACKENDS];

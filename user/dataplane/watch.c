@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "dataplane/watch.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "dataplane/handle.h"
+
+#define HEALTH_BYTES (RCXLB_MAX_BACKENDS * sizeof(struct rcxlb_health))
+
+struct watch {
+	struct dataplane *dataplane;
+	struct ring_buffer *ring;
+	struct rcxlb_health *health;
+	watch_event on_event;
+	void *context;
+};
+
+static int on_record(void *context, void *data, size_t size)
+{
+	const struct watch *watch = context;
+
+	if (size >= sizeof(struct rcxlb_event))
+		watch->on_event(data, watch->context);
+	return 0;
+}
+
+static int open_parts(struct watch *watch, struct error *error)
+{
+	struct dataplane *dataplane = watch->dataplane;
+	int err = handle_open_iterators(dataplane, error);
+
+	if (err)
+		return err;
+	watch->health =
+	    mmap(NULL, HEALTH_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, dataplane->map[MAP_health], 0);
+	if (watch->health == MAP_FAILED) {
+		watch->health = NULL;
+		return failed(error, -errno, "cannot map `health` into memory: %s", strerror(errno));
+	}
+	watch->ring = ring_buffer__new(dataplane->map[MAP_events], on_record, watch, NULL);
+	if (!watch->ring)
+		return failed(error, -errno, "cannot read the ring of events: %s", strerror(errno));
+	return 0;
+}
+
+int watch_open(watch_event on_event, void *context, struct watch **ret, struct error *error)
+{
+	struct watch *watch = calloc(1, sizeof(*watch));
+	int err;
+
+	if (!watch)
+		return failed(error, -ENOMEM, "out of memory");
+	watch->on_event = on_event;
+	watch->context = context;
+	err = dataplane_open(DATAPLANE_LOOK, &watch->dataplane, error);
+	if (!err) {
+		err = open_parts(watch, error);
+		close(watch->dataplane->lock); /* nobody waits for a process that only watches */
+		watch->dataplane->lock = -1;
+	}
+	if (err) {
+		watch_close(watch);
+		return err;
+	}
+	*ret = watch;
+	return 0;
+}
+
+void watch_close(struct watch *watch)
+{
+	if (!watch)
+		return;
+	ring_buffer__free(watch->ring);
+	if (watch->health)
+		munmap(watch->health, HEALTH_BYTES);
+	dataplane_close(watch->dataplane);
+	free(watch);
+}
+
+struct dataplane *watch_dataplane(struct watch *watch)
+{
+	return watch->dataplane;
+}
+
+int watch_revision(struct watch *watch, uint64_t *ret, struct error *error)
+{
+	struct rcxlb_meta meta;
+	__u32 zero = 0;
+	int err = bpf_map_lookup_elem(watch->dataplane->map[MAP_meta], &zero, &meta);
+
+	if (err)
+		return failed(error, err, "cannot read the map `meta`: %s", strerror(-err));
+	watch->dataplane->meta = meta; /* the hash key may have changed as well */
+	*ret = meta.revision;
+	return 0;
+}
+
+int watch_descriptor(struct watch *watch)
+{
+	return ring_buffer__epoll_fd(watch->ring);
+}
+
+void watch_consume(struct watch *watch)
+{
+	ring_buffer__consume(watch->ring);
+}
+
+struct rcxlb_health *watch_health(struct watch *watch, uint32_t backend)
+{
+	return &watch->health[backend];
+}
+
+int watch_probe(struct watch *watch, const struct rcxlb_endpoint *local, uint32_t backend)
+{
+	return bpf_map_update_elem(watch->dataplane->map[MAP_probes], local, &backend, BPF_ANY);
+}
+
+void watch_unprobe(struct watch *watch, const struct rcxlb_endpoint *local)
+{
+	bpf_map_delete_elem(watch->dataplane->map[MAP_probes], local);
+}
+
+void watch_audience(struct watch *watch, uint64_t until)
+{
+	struct rcxlb_audience audience = { .until = until };
+	__u32 zero = 0;
+
+	bpf_map_update_elem(watch->dataplane->map[MAP_audience], &zero, &audience, BPF_ANY);
+}
+
+int watch_collect(struct watch *watch, struct error *error)
+{
+	long got = handle_iterate(watch->dataplane, ITERATOR_collect, NULL, 0, error);
+
+	return got < 0 ? got : 0;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the agent does with the dataplane: it keeps everything open, holds no lock, and writes the maps that are its
+ * own: `health`, `probes` and `audience`. After watch_open() nothing here needs a privilege, a path or a file (from
+ * Linux 5.19 on; before, CAP_BPF). The functions of dataplane.h that read take its handle too. Not safe for several
+ * threads.
+ */
+#ifndef DATAPLANE_WATCH_H
+#define DATAPLANE_WATCH_H
+
+#include "dataplane/dataplane.h"
+
+struct watch;
+
+typedef void (*watch_event)(const struct rcxlb_event *event, void *context);
+
+/* -ENOENT when rcxlb is not loaded. `on_event` is called by watch_consume(). *ret is the caller's, for watch_close(). */
+int watch_open(watch_event on_event, void *context, struct watch **ret, struct error *error);
+void watch_close(struct watch *watch);
+
+/* For dataplane_read() and dataplane_facts(). The watch keeps it. */
+struct dataplane *watch_dataplane(struct watch *watch);
+
+/* Another number after each change that somebody published. */
+int watch_revision(struct watch *watch, uint64_t *ret, struct error *error);
+
+/* A descriptor that is readable when there are events, to be taken by watch_consume(). The watch keeps it. */
+int watch_descriptor(struct watch *watch);
+
+/* Hands every event that is there to `on_event`. */
+void watch_consume(struct watch *watch);
+
+/* The entry of a backend in the map `health`, shared with the kernel: writing it is the change. */
+struct rcxlb_health *watch_health(struct watch *watch, uint32_t backend);
+
+/* From now on connects from `local` reach this backend, whatever listens on its port; and no more. */
+int watch_probe(struct watch *watch, const struct rcxlb_endpoint *local, uint32_t backend);
+void watch_unprobe(struct watch *watch, const struct rcxlb_endpoint *local);
+
+/* Connections are told until then, CLOCK_MONOTONIC nanoseconds; 0: no more. */
+void watch_audience(struct watch *watch, uint64_t until);
+
+/* Registers listeners that found no room before, and forgets nothing. */
+int watch_collect(struct watch *watch, struct error *error);
+
+#endif
