@@ -9,7 +9,7 @@
 
 static const struct command *const commands[] = {
 	&command_load, &command_unload, &command_status, &command_services, &command_backends,
-	&command_why,  &command_config, &command_doctor, &command_version,  &command_completion,
+	&command_why,  &command_config, &command_events, &command_doctor, &command_version,  &command_completion,
 	NULL,
 };
 

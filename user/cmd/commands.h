@@ -6,6 +6,6 @@
 #include "cmd/command.h"
 
 extern const struct command command_load, command_unload, command_status, command_services, command_backends,
-	command_why, command_config, command_doctor, command_version, command_completion;
+	command_why, command_config, command_doctor, command_events, command_version, command_completion;
 
 #endif

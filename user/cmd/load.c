@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/agent.h"
+#include "agent/presence.h"
 #include "cmd/commands.h"
 #include "dataplane/dataplane.h"
 
@@ -49,6 +51,21 @@ static int check_interfaces(const struct arguments *arguments, struct error *err
 	return err;
 }
 
+/* One of another version makes way; what is checked goes on from where it was. */
+static int start_agent(const struct arguments *arguments, bool replaced, struct error *error)
+{
+	bool foreground = argument(arguments, "--foreground");
+	int err = 0;
+
+	if (replaced || foreground)
+		err = presence_end(error);
+	if (err || argument(arguments, "--no-agent"))
+		return err;
+	if (foreground)
+		return agent_run(true, -1, error);
+	return presence_pid() ? 0 : agent_spawn(error);
+}
+
 static int run_load(const struct arguments *arguments, struct error *error)
 {
 	struct load_options options = { .version = RCXLB_VERSION };
@@ -56,6 +73,8 @@ static int run_load(const struct arguments *arguments, struct error *error)
 	int err;
 
 	err = check_interfaces(arguments, error);
+	if (!err && argument(arguments, "--no-agent") && argument(arguments, "--foreground"))
+		err = failed(error, -EINVAL, "--no-agent and --foreground exclude each other");
 	if (!err)
 		err = parse_xdp(argument(arguments, "--xdp"), &options.xdp, error);
 	if (!err)
@@ -67,11 +86,9 @@ static int run_load(const struct arguments *arguments, struct error *error)
 	err = dataplane_load(&options, &result, error);
 	if (err)
 		return err;
-	if (!argument(arguments, "--no-agent"))
-		puts("There is no agent in this version: no health checks and no metrics (--no-agent silences this).");
 	if (result.replaced)
 		puts("The programs were replaced by those of this version; maps and connections stayed.");
-	return 0;
+	return start_agent(arguments, result.replaced, error);
 }
 
 static const struct option_spec load_options[] = {
@@ -79,13 +96,14 @@ static const struct option_spec load_options[] = {
 	  true },
 	{ "--xdp", NULL, "auto|native|skb|off", "how the guard is attached; auto: native if the driver can, else skb",
 	  false },
-	{ "--no-agent", NULL, NULL, "start no agent: no health checks and no metrics", false },
+	{ "--no-agent", NULL, NULL, "start no agent: no health checks, events and metrics", false },
+	{ "--foreground", NULL, NULL, "be the agent, until SIGTERM; for service managers", false },
 	OPTIONS_END,
 };
 
 const struct command command_load = {
 	.name = "load",
-	.usage = "INTERFACE... [--listen ADDR:PORT]... [--xdp auto|native|skb|off] [--no-agent]",
+	.usage = "INTERFACE... [--listen ADDR:PORT]... [--xdp auto|native|skb|off] [--no-agent | --foreground]",
 	.summary = "load the programs, attach them, and start steering",
 	.options = load_options,
 	.run = run_load,
@@ -95,6 +113,10 @@ static int run_unload(const struct arguments *arguments, struct error *error)
 {
 	int err = arguments_expect(arguments, 0, RCXLB_MAX_INTERFACES, "", error);
 
+	if (!err && !arguments->words)
+		err = presence_end(error);
+	if (!err && !arguments->words)
+		presence_forget();
 	return err ? err : dataplane_unload(arguments->word, arguments->words, error);
 }
 

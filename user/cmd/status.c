@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/presence.h"
 #include "cmd/commands.h"
 #include "cmd/print.h"
 #include "core/endpoint.h"
@@ -61,10 +62,20 @@ static json_t *service_json(const struct model *model, const struct facts *facts
 			 "refused", (json_int_t)refused(&facts->service[id]), "backends", backends);
 }
 
+static json_t *agent_json(void)
+{
+	pid_t pid = presence_pid();
+	json_t *agent = json_pack("{s:b}", "running", pid != 0);
+
+	if (pid)
+		json_object_set_new(agent, "pid", json_integer(pid));
+	return agent;
+}
+
 static json_t *status_json(bool loaded, json_t *interfaces, json_t *services)
 {
-	return json_pack("{s:s, s:b, s:o, s:{s:b}, s:o}", "version", RCXLB_VERSION, "loaded", loaded, "interfaces",
-			 interfaces, "agent", "running", 0, "services", services);
+	return json_pack("{s:s, s:b, s:o, s:o, s:o}", "version", RCXLB_VERSION, "loaded", loaded, "interfaces",
+			 interfaces, "agent", agent_json(), "services", services);
 }
 
 static int print_as_json(const struct model *model, const struct facts *facts)
@@ -114,7 +125,7 @@ static void print_for_people(const struct model *model, const struct facts *fact
 	char listens[RCXLB_MAX_LISTEN][RCXLB_TEXT_LEN];
 	bool any = false;
 
-	printf("rcxlb %s, no agent; guard on", RCXLB_VERSION);
+	printf("rcxlb %s, %s; guard on", RCXLB_VERSION, presence_pid() ? "agent running" : "no agent");
 	for (uint32_t i = 0; i < facts->interfaces; i++)
 		printf("%s %s (xdp %s)", i ? "," : "", facts->interface[i].name, xdp_name(facts->interface[i].mode));
 	puts(facts->interfaces ? "" : " no interface");

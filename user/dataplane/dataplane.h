@@ -18,6 +18,9 @@
 
 struct dataplane;
 
+/* The folder for what belongs to a running rcxlb and is no map, in `to` of PATH_MAX bytes. It may not be there. */
+int dataplane_run_folder(char *to, struct error *error);
+
 enum dataplane_purpose {
 	DATAPLANE_LOOK,
 	DATAPLANE_CHANGE,

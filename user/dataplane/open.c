@@ -2,12 +2,23 @@
 /* Opening a loaded dataplane, with what somebody left half done completed first. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "dataplane/dataplane.h"
 #include "dataplane/handle.h"
 #include "dataplane/pending.h"
 #include "dataplane/publish.h"
+
+int dataplane_run_folder(char *to, struct error *error)
+{
+	struct place place;
+	int err = place_find(&place, error);
+
+	if (!err)
+		strcpy(to, place.run);
+	return err;
+}
 
 static int open_locked(enum dataplane_purpose purpose, struct dataplane *dataplane, struct error *error)
 {

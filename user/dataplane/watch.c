@@ -19,6 +19,7 @@ struct watch {
 	struct rcxlb_health *health;
 	watch_event on_event;
 	void *context;
+	int cpus;
 };
 
 static int on_record(void *context, void *data, size_t size)
@@ -37,8 +38,10 @@ static int open_parts(struct watch *watch, struct error *error)
 
 	if (err)
 		return err;
-	watch->health =
-	    mmap(NULL, HEALTH_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, dataplane->map[MAP_health], 0);
+	watch->cpus = libbpf_num_possible_cpus();
+	if (watch->cpus < 1)
+		return failed(error, -EIO, "cannot tell how many CPUs there are");
+	watch->health = mmap(NULL, HEALTH_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, dataplane->map[MAP_health], 0);
 	if (watch->health == MAP_FAILED) {
 		watch->health = NULL;
 		return failed(error, -errno, "cannot map `health` into memory: %s", strerror(errno));
@@ -132,6 +135,27 @@ void watch_audience(struct watch *watch, uint64_t until)
 	__u32 zero = 0;
 
 	bpf_map_update_elem(watch->dataplane->map[MAP_audience], &zero, &audience, BPF_ANY);
+}
+
+struct rcxlb_load watch_load(struct watch *watch, uint32_t backend)
+{
+	struct rcxlb_load load;
+
+	if (bpf_map_lookup_elem(watch->dataplane->map[MAP_load], &backend, &load))
+		return (struct rcxlb_load){};
+	return load;
+}
+
+uint64_t watch_untold(struct watch *watch)
+{
+	struct rcxlb_exits each[watch->cpus];
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i <= RCXLB_MAX_SERVICES; i++)
+		if (!bpf_map_lookup_elem(watch->dataplane->map[MAP_exits], &i, each))
+			for (int cpu = 0; cpu < watch->cpus; cpu++)
+				sum += each[cpu].untold;
+	return sum;
 }
 
 int watch_collect(struct watch *watch, struct error *error)

@@ -14,7 +14,8 @@ struct watch;
 
 typedef void (*watch_event)(const struct rcxlb_event *event, void *context);
 
-/* -ENOENT when rcxlb is not loaded. `on_event` is called by watch_consume(). *ret is the caller's, for watch_close(). */
+/* -ENOENT when rcxlb is not loaded. `on_event` is called by watch_consume(). *ret is the caller's, for watch_close().
+ */
 int watch_open(watch_event on_event, void *context, struct watch **ret, struct error *error);
 void watch_close(struct watch *watch);
 
@@ -39,6 +40,12 @@ void watch_unprobe(struct watch *watch, const struct rcxlb_endpoint *local);
 
 /* Connections are told until then, CLOCK_MONOTONIC nanoseconds; 0: no more. */
 void watch_audience(struct watch *watch, uint64_t until);
+
+/* What the kernel counts of one backend; zeros when it is not known any more. */
+struct rcxlb_load watch_load(struct watch *watch, uint32_t backend);
+
+/* Events that had no room in the ring, of all services so far. */
+uint64_t watch_untold(struct watch *watch);
 
 /* Registers listeners that found no room before, and forgets nothing. */
 int watch_collect(struct watch *watch, struct error *error);

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "agent/agent.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/journal.h"
+#include "agent/keeper.h"
+#include "agent/notify.h"
+#include "agent/presence.h"
+#include "agent/sandbox.h"
+
+struct agent {
+	struct event_base *base;
+	struct journal *journal;
+	struct keeper *keeper;
+	struct event *signals[3];
+	struct event *watchdog;
+	int lock;
+	int manager; /* of services, -1: none */
+};
+
+static void on_signal(evutil_socket_t number, short what, void *context)
+{
+	(void)number;
+	(void)what;
+	event_base_loopbreak(context);
+}
+
+static void on_watchdog(evutil_socket_t fd, short what, void *context)
+{
+	const struct agent *agent = context;
+
+	(void)fd;
+	(void)what;
+	notify_send(agent->manager, "WATCHDOG=1");
+}
+
+static int add_signals(struct agent *agent)
+{
+	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
+
+	signal(SIGPIPE, SIG_IGN);
+	for (int i = 0; i < 3; i++) {
+		agent->signals[i] = evsignal_new(agent->base, numbers[i], on_signal, agent->base);
+		if (!agent->signals[i] || event_add(agent->signals[i], NULL))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Half as often as the manager loses patience. */
+static int add_watchdog(struct agent *agent)
+{
+	uint64_t us = notify_watchdog_us() / 2;
+	struct timeval period = { us / 1000000, us % 1000000 };
+
+	if (!us || agent->manager < 0)
+		return 0;
+	agent->watchdog = event_new(agent->base, -1, EV_PERSIST, on_watchdog, agent);
+	return !agent->watchdog || event_add(agent->watchdog, &period) ? -ENOMEM : 0;
+}
+
+/* Everything that takes a path or a privilege. */
+static int open_all(struct agent *agent, bool foreground, struct error *error)
+{
+	int events;
+
+	agent->lock = presence_take(error);
+	if (agent->lock < 0)
+		return agent->lock;
+	agent->manager = notify_open();
+	agent->base = event_base_new();
+	if (!agent->base || add_signals(agent) || add_watchdog(agent))
+		return failed(error, -ENOMEM, "cannot start the agent's event loop: out of memory");
+	events = presence_listen(error);
+	if (events < 0)
+		return events;
+	agent->journal = journal_new(agent->base, events, foreground);
+	if (!agent->journal)
+		return failed(error, -ENOMEM, "out of memory");
+	return keeper_new(agent->base, agent->journal, &agent->keeper, error);
+}
+
+static void close_all(struct agent *agent)
+{
+	keeper_free(agent->keeper);
+	journal_free(agent->journal);
+	for (int i = 0; i < 3; i++)
+		if (agent->signals[i])
+			event_free(agent->signals[i]);
+	if (agent->watchdog)
+		event_free(agent->watchdog);
+	if (agent->base)
+		event_base_free(agent->base);
+	if (agent->manager >= 0)
+		close(agent->manager);
+	if (agent->lock >= 0)
+		close(agent->lock);
+}
+
+static int announce(int ready, struct error *error)
+{
+	char works = 0;
+	int err = 0;
+
+	if (ready < 0)
+		return 0;
+	if (write(ready, &works, 1) != 1)
+		err = failed(error, -EPIPE, "whoever started the agent is gone");
+	close(ready);
+	return err;
+}
+
+int agent_run(bool foreground, int ready, struct error *error)
+{
+	struct agent agent = { .lock = -1, .manager = -1 };
+	int err = open_all(&agent, foreground, error);
+
+	if (!err)
+		err = sandbox_enter(error);
+	if (!err)
+		err = announce(ready, error);
+	if (!err) {
+		notify_send(agent.manager, "READY=1");
+		journal_write(agent.journal,
+			      json_pack("{s:s, s:s, s:i}", "event", "agent", "state", "started", "pid", (int)getpid()),
+			      "the agent of rcxlb " RCXLB_VERSION " started, process %d", (int)getpid());
+		event_base_dispatch(agent.base);
+		notify_send(agent.manager, "STOPPING=1");
+		journal_write(agent.journal, json_pack("{s:s, s:s}", "event", "agent", "state", "ended"),
+			      "the agent ended; the kernel goes on steering");
+	}
+	close_all(&agent);
+	return err;
+}

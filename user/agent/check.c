@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "agent/check.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/address.h"
+#include "core/endpoint.h"
+
+#define HEAD_MAX 65536
+
+struct check {
+	struct check_request request;
+	struct check_hooks hooks;
+	struct bufferevent *stream;
+	struct event *clock;
+	struct rcxlb_endpoint local;
+	struct check_result result;
+	uint64_t began;
+	uint32_t status; /* 0: no head yet */
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+void check_cancel(struct check *check)
+{
+	if (!check)
+		return;
+	if (check->stream)
+		bufferevent_free(check->stream);
+	if (check->clock)
+		event_free(check->clock);
+	if (check->local.port)
+		check->hooks.ended(&check->local, check->hooks.context);
+	free(check);
+}
+
+static void conclude(struct check *check, enum check_outcome outcome)
+{
+	struct check_result result = check->result;
+	struct check_hooks hooks = check->hooks;
+
+	result.outcome = outcome;
+	result.status = check->status;
+	result.took_ns = now_ns() - check->began;
+	check_cancel(check);
+	hooks.done(&result, hooks.context);
+}
+
+#define REASON(check, ...) snprintf((check)->result.reason, sizeof((check)->result.reason), __VA_ARGS__)
+
+static void conclude_strange(struct check *check, const char *what)
+{
+	REASON(check, "%s", what);
+	conclude(check, CHECK_STRANGE);
+}
+
+/* The status of "HTTP/1.1 200 ...", or 0. RFC 9112 section 4. */
+static uint32_t status_of(const char *line)
+{
+	uint32_t status = 0;
+
+	if (strncmp(line, "HTTP/1.", 7) || !strchr("01", line[7]) || line[8] != ' ')
+		return 0;
+	for (int i = 9; i < 12; i++) {
+		if (line[i] < '0' || line[i] > '9')
+			return 0;
+		status = status * 10 + line[i] - '0';
+	}
+	return line[12] == ' ' || !line[12] ? status : 0;
+}
+
+static bool has_body(struct evbuffer *input, const char *body)
+{
+	return evbuffer_search(input, body, strlen(body), NULL).pos >= 0;
+}
+
+/* The head has been taken. At its end, or as soon as the wished text has come. */
+static void judge_body(struct check *check, bool at_end)
+{
+	struct evbuffer *input = bufferevent_get_input(check->stream);
+	const char *body = check->request.body;
+
+	if (!body[0] || has_body(input, body)) {
+		conclude(check, CHECK_GOOD);
+		return;
+	}
+	if (!at_end && evbuffer_get_length(input) < CHECK_BODY_MAX)
+		return;
+	REASON(check, "%s answered %u without '%.60s' in the body", check->request.path, check->status, body);
+	conclude(check, CHECK_BAD);
+}
+
+/* False: a wrong one, and the check is over. */
+static bool judge_status(struct check *check)
+{
+	if (check->status >= check->request.status_from && check->status <= check->request.status_to)
+		return true;
+	REASON(check, "%s answered %u", check->request.path, check->status);
+	conclude(check, CHECK_BAD);
+	return false;
+}
+
+/* Its status, and away with it. */
+static bool take_head(struct check *check, size_t size)
+{
+	struct evbuffer *input = bufferevent_get_input(check->stream);
+	char line[16] = "";
+
+	evbuffer_copyout(input, line, size < sizeof(line) ? size : sizeof(line) - 1);
+	line[strcspn(line, "\r")] = 0;
+	check->status = status_of(line);
+	evbuffer_drain(input, size);
+	return check->status != 0;
+}
+
+/* The head up to its empty line; interim answers (RFC 9110 section 15.2) are passed over. */
+static void on_read(struct bufferevent *stream, void *context)
+{
+	struct check *check = context;
+	struct evbuffer *input = bufferevent_get_input(stream);
+	struct evbuffer_ptr end;
+
+	while (!check->status) {
+		end = evbuffer_search(input, "\r\n\r\n", 4, NULL);
+		if (end.pos < 0 && evbuffer_get_length(input) < HEAD_MAX)
+			return;
+		if (end.pos < 0 || !take_head(check, end.pos + 4)) {
+			conclude_strange(check, "its answer is not HTTP");
+			return;
+		}
+		if (check->status < 200)
+			check->status = 0;
+		else if (!judge_status(check))
+			return;
+	}
+	judge_body(check, false);
+}
+
+static void send_request(struct check *check)
+{
+	char text[RCXLB_TEXT_LEN];
+
+	evbuffer_add_printf(
+	    bufferevent_get_output(check->stream),
+	    "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: rcxlb\r\nAccept: */*\r\nConnection: close\r\n\r\n",
+	    check->request.path,
+	    check->request.host[0] ? check->request.host : endpoint_format(&check->request.backend, text));
+	bufferevent_enable(check->stream, EV_READ);
+}
+
+static void on_end(struct check *check, short what)
+{
+	int err = EVUTIL_SOCKET_ERROR();
+
+	if (what & BEV_EVENT_EOF) {
+		if (check->status)
+			judge_body(check, true);
+		else
+			conclude_strange(check, "it closed without an answer");
+		return;
+	}
+	if (err == ECONNREFUSED) {
+		REASON(check, "nobody listens");
+		conclude(check, CHECK_REFUSED);
+		return;
+	}
+	REASON(check, "%s", err == ECONNRESET ? "it reset the connection" : strerror(err));
+	conclude(check, err == ECONNRESET ? CHECK_STRANGE : CHECK_BAD);
+}
+
+static void on_event(struct bufferevent *stream, short what, void *context)
+{
+	struct check *check = context;
+
+	(void)stream;
+	if (!(what & BEV_EVENT_CONNECTED))
+		on_end(check, what);
+	else if (check->request.path)
+		send_request(check);
+	else
+		conclude(check, CHECK_GOOD);
+}
+
+static void on_clock(evutil_socket_t fd, short what, void *context)
+{
+	struct check *check = context;
+
+	(void)fd;
+	(void)what;
+	REASON(check, "no answer within %u ms", check->request.timeout_ms);
+	conclude(check, CHECK_SILENT);
+}
+
+/* To the backend's own address where that is one of this host, so that it is known before dialling. */
+static void bind_early(struct check *check, int fd)
+{
+	struct rcxlb_endpoint wish = check->request.backend;
+	struct sockaddr_storage at;
+	socklen_t size;
+	int on = 1;
+
+	wish.port = 0;
+	size = address_of(&wish, &at);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)); /* former checks are in TIME_WAIT */
+	if (bind(fd, (struct sockaddr *)&at, size))
+		return;
+	size = sizeof(at);
+	if (getsockname(fd, (struct sockaddr *)&at, &size))
+		return;
+	check->local = endpoint_of(&at);
+	check->hooks.dials(&check->local, check->hooks.context);
+}
+
+static bool dial(struct check *check, struct event_base *base)
+{
+	struct timeval limit = { check->request.timeout_ms / 1000, check->request.timeout_ms % 1000 * 1000 };
+	struct sockaddr_storage at;
+	socklen_t size = address_of(&check->request.backend, &at);
+	int fd = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return false;
+	if (check->hooks.dials)
+		bind_early(check, fd);
+	check->stream = bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
+	if (!check->stream) {
+		close(fd);
+		return false;
+	}
+	check->clock = evtimer_new(base, on_clock, check);
+	if (!check->clock || evtimer_add(check->clock, &limit))
+		return false;
+	bufferevent_setcb(check->stream, on_read, NULL, on_event, check);
+	return !bufferevent_socket_connect(check->stream, (struct sockaddr *)&at, size);
+}
+
+struct check *check_start(struct event_base *base, const struct check_request *request, const struct check_hooks *hooks)
+{
+	struct check *check = calloc(1, sizeof(*check));
+
+	if (!check)
+		return NULL;
+	check->request = *request;
+	check->hooks = *hooks;
+	check->began = now_ns();
+	if (!dial(check, base)) {
+		check_cancel(check);
+		return NULL;
+	}
+	return check;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Is there an agent? It holds a lock on a file in the run folder for as long as it lives, however it ends; the kernel
+ * tells who holds it.
+ */
+#ifndef AGENT_PRESENCE_H
+#define AGENT_PRESENCE_H
+
+#include <sys/types.h>
+
+#include "core/error.h"
+
+/* The pid of the agent, 0 when there is none. */
+pid_t presence_pid(void);
+
+/* This process is the agent from now on. A descriptor to be kept open, or -errno: -EBUSY when there is one. */
+int presence_take(struct error *error);
+
+/* A listening socket for those who follow the events, in the place of a former agent's. A descriptor or -errno. */
+int presence_listen(struct error *error);
+
+/* A connected socket to the agent; -ENOENT when there is none. */
+int presence_connect(struct error *error);
+
+/* Ends the agent, if there is one, and waits until it has ended. -ETIMEDOUT when it does not within ten seconds. */
+int presence_end(struct error *error);
+
+/* Removes what an agent leaves in the run folder. */
+void presence_forget(void);
+
+#endif

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "agent/prober.h"
+
+#include <event2/util.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "agent/check.h"
+#include "core/endpoint.h"
+#include "core/health.h"
+
+#define JITTER 10 /* percent of the interval, so that not all are checked at once for ever */
+
+struct prober {
+	struct probers *all;
+	struct event *clock;
+	struct check *check; /* under way, or NULL */
+	struct rcxlb_endpoint endpoint;
+	struct rcxlb_check spec;
+	bool used;
+	bool own_port; /* connects to it might be steered */
+	bool spoke;    /* HTTP, once */
+	uint32_t path; /* of health_path(), when the type is auto */
+	struct health health;
+	struct prober_facts facts;
+};
+
+struct probers {
+	struct event_base *base;
+	struct watch *watch;
+	prober_changed changed;
+	void *context;
+	struct prober prober[RCXLB_MAX_BACKENDS];
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+static uint32_t id_of(const struct prober *prober)
+{
+	return prober - prober->all->prober;
+}
+
+static uint32_t draw(uint32_t below)
+{
+	uint32_t number;
+
+	evutil_secure_rng_get_bytes(&number, sizeof(number));
+	return below ? number % below : 0;
+}
+
+static void wait_ms(struct prober *prober, uint32_t ms)
+{
+	struct timeval after = { ms / 1000, ms % 1000 * 1000 };
+
+	evtimer_add(prober->clock, &after);
+}
+
+static void wait_interval(struct prober *prober)
+{
+	uint32_t jitter = prober->spec.interval_ms * JITTER / 100;
+
+	wait_ms(prober, prober->spec.interval_ms - jitter + draw(2 * jitter + 1));
+}
+
+/* What the kernel reads. The state last: until then the entry is as old as it was. */
+static void publish(struct prober *prober, bool changed)
+{
+	struct rcxlb_health *entry = watch_health(prober->all->watch, id_of(prober));
+	uint64_t now = now_ns();
+
+	entry->interval_ms = prober->spec.interval_ms + prober->spec.interval_ms * JITTER / 100;
+	entry->renewed = now;
+	if (changed)
+		entry->since = now;
+	__atomic_store_n(&entry->state, prober->health.state, __ATOMIC_RELEASE);
+}
+
+static void forget(struct prober *prober)
+{
+	prober->health = (struct health){};
+	prober->path = 0;
+	prober->spoke = false;
+	__atomic_store_n(&watch_health(prober->all->watch, id_of(prober))->state, RCXLB_HEALTH_UNKNOWN,
+			 __ATOMIC_RELEASE);
+}
+
+static void note(struct prober *prober, const struct check_result *result, bool good)
+{
+	bool changed = health_note(&prober->health, good, prober->spec.rise, prober->spec.fall);
+
+	*(good ? &prober->facts.good : &prober->facts.bad) += 1;
+	prober->facts.took_ns = result->took_ns;
+	publish(prober, changed);
+	if (changed)
+		prober->all->changed(id_of(prober), prober->health.state, good ? "" : result->reason,
+				     prober->all->context);
+}
+
+static void begin(struct prober *prober);
+
+/*
+ * Of the type auto: true when this answer says nothing of its health, but that the path is not there or that it is no
+ * HTTP server. Who has spoken HTTP once has to answer from then on; of the others it is enough that they accept.
+ */
+static bool learn(struct prober *prober, const struct check_result *result)
+{
+	if (prober->spec.type != RCXLB_CHECK_AUTO || !health_path(prober->path))
+		return false;
+	if (result->status)
+		prober->spoke = true;
+	if (result->status && health_path_is_missing(result->status)) {
+		prober->path++;
+		return true;
+	}
+	if (prober->spoke || result->outcome != CHECK_STRANGE)
+		return false;
+	while (health_path(prober->path))
+		prober->path++;
+	return true;
+}
+
+static void on_done(const struct check_result *result, void *context)
+{
+	struct prober *prober = context;
+
+	prober->check = NULL;
+	if (result->outcome == CHECK_REFUSED) { /* absent, which is no matter of health */
+		forget(prober);
+		wait_interval(prober);
+		return;
+	}
+	if (learn(prober, result)) {
+		begin(prober);
+		return;
+	}
+	note(prober, result,
+	     result->outcome == CHECK_GOOD ||
+		 (result->outcome == CHECK_SILENT && !prober->spoke && prober->spec.type == RCXLB_CHECK_AUTO));
+	wait_interval(prober);
+}
+
+static void on_dials(const struct rcxlb_endpoint *local, void *context)
+{
+	struct prober *prober = context;
+
+	watch_probe(prober->all->watch, local, id_of(prober));
+}
+
+static void on_ended(const struct rcxlb_endpoint *local, void *context)
+{
+	struct prober *prober = context;
+
+	watch_unprobe(prober->all->watch, local);
+}
+
+static const char *path_of(const struct prober *prober)
+{
+	switch (prober->spec.type) {
+	case RCXLB_CHECK_HTTP:
+		return prober->spec.path;
+	case RCXLB_CHECK_AUTO:
+		return health_path(prober->path);
+	default:
+		return NULL;
+	}
+}
+
+static void begin(struct prober *prober)
+{
+	static const uint16_t fine[] = { RCXLB_CHECK_STATUS };
+	bool told = prober->spec.type == RCXLB_CHECK_HTTP;
+	struct check_request request = {
+		.backend = prober->endpoint,
+		.path = path_of(prober),
+		.host = prober->spec.host,
+		.body = told ? prober->spec.body : "",
+		.status_from = told ? prober->spec.status_from : fine[0],
+		.status_to = told ? prober->spec.status_to : fine[1],
+		.timeout_ms = prober->spec.timeout_ms,
+	};
+	struct check_hooks hooks = {
+		.dials = prober->own_port ? on_dials : NULL,
+		.ended = on_ended,
+		.done = on_done,
+		.context = prober,
+	};
+
+	prober->check = check_start(prober->all->base, &request, &hooks);
+	if (!prober->check) /* no socket, no memory: nothing was learned */
+		wait_interval(prober);
+}
+
+static void on_clock(evutil_socket_t fd, short what, void *context)
+{
+	(void)fd;
+	(void)what;
+	begin(context);
+}
+
+static void halt(struct prober *prober)
+{
+	check_cancel(prober->check);
+	prober->check = NULL;
+	if (prober->clock)
+		event_free(prober->clock);
+	prober->clock = NULL;
+}
+
+static void stop(struct prober *prober)
+{
+	halt(prober);
+	forget(prober);
+	*prober = (struct prober){ .all = prober->all };
+}
+
+/* What an agent that ended a moment ago knew. */
+static void take_over(struct prober *prober)
+{
+	const struct rcxlb_health *entry = watch_health(prober->all->watch, id_of(prober));
+
+	if (now_ns() - entry->renewed <= RCXLB_HEALTH_INTERVALS * 1000000ull * entry->interval_ms)
+		prober->health.state = entry->state;
+	else
+		forget(prober);
+}
+
+static void start(struct prober *prober, const struct rcxlb_endpoint *endpoint, const struct rcxlb_check *spec)
+{
+	prober->used = true;
+	prober->endpoint = *endpoint;
+	prober->spec = *spec;
+	prober->clock = evtimer_new(prober->all->base, on_clock, prober);
+	if (!prober->clock) {
+		stop(prober);
+		return;
+	}
+	take_over(prober);
+	wait_ms(prober, draw(spec->interval_ms / 4 + 1));
+}
+
+static bool is_own_port(const struct model *model, uint16_t port)
+{
+	for (int i = 0; i < RCXLB_MAX_SERVICES; i++)
+		for (int k = 0; k < model->service[i].listens; k++)
+			if (model->service[i].name[0] && model->service[i].listen[k].port == port)
+				return true;
+	return false;
+}
+
+void probers_follow(struct probers *probers, const struct model *model)
+{
+	for (uint32_t id = 0; id < RCXLB_MAX_BACKENDS; id++) {
+		const struct model_backend *backend = &model->backend[id];
+		const struct rcxlb_check *spec = backend->used ? model_check(model, id) : NULL;
+		struct prober *prober = &probers->prober[id];
+
+		if (prober->used && (!spec || memcmp(spec, &prober->spec, sizeof(*spec)) ||
+				     !endpoint_equal(&prober->endpoint, &backend->endpoint)))
+			stop(prober);
+		if (spec && !prober->used)
+			start(prober, &backend->endpoint, spec);
+		prober->own_port = is_own_port(model, backend->endpoint.port);
+	}
+}
+
+void probers_renew(struct probers *probers, uint32_t backend)
+{
+	struct prober *prober = &probers->prober[backend % RCXLB_MAX_BACKENDS];
+
+	if (!prober->used)
+		return;
+	check_cancel(prober->check);
+	prober->check = NULL;
+	forget(prober);
+	wait_ms(prober, 0);
+}
+
+struct prober_facts probers_facts(const struct probers *probers, uint32_t backend)
+{
+	const struct prober *prober = &probers->prober[backend];
+	struct prober_facts facts = prober->facts;
+
+	facts.checked = prober->used;
+	facts.state = prober->health.state;
+	facts.since = prober->health.state ? watch_health(probers->watch, backend)->since : 0;
+	return facts;
+}
+
+struct probers *probers_new(struct event_base *base, struct watch *watch, prober_changed changed, void *context)
+{
+	struct probers *probers = calloc(1, sizeof(*probers));
+
+	if (!probers)
+		return NULL;
+	probers->base = base;
+	probers->watch = watch;
+	probers->changed = changed;
+	probers->context = context;
+	for (uint32_t id = 0; id < RCXLB_MAX_BACKENDS; id++)
+		probers->prober[id].all = probers;
+	return probers;
+}
+
+void probers_free(struct probers *probers)
+{
+	for (uint32_t id = 0; probers && id < RCXLB_MAX_BACKENDS; id++)
+		if (probers->prober[id].used)
+			halt(&probers->prober[id]); /* the next agent takes over what is known */
+	free(probers);
+}

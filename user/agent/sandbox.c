@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "agent/sandbox.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <pwd.h>
+#include <seccomp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+
+/*
+ * What libc, libevent and the agent call. Files are not among them: what stands here works on descriptors that are
+ * open, and makes sockets.
+ */
+static const int permitted[] = {
+	SCMP_SYS(accept),	  SCMP_SYS(accept4),
+	SCMP_SYS(bind),		  SCMP_SYS(brk),
+	SCMP_SYS(clock_gettime),  SCMP_SYS(clock_nanosleep),
+	SCMP_SYS(close),	  SCMP_SYS(connect),
+	SCMP_SYS(epoll_create1),  SCMP_SYS(epoll_ctl),
+	SCMP_SYS(epoll_pwait),	  SCMP_SYS(epoll_wait),
+	SCMP_SYS(eventfd2),	  SCMP_SYS(exit),
+	SCMP_SYS(exit_group),	  SCMP_SYS(fcntl),
+	SCMP_SYS(fstat),	  SCMP_SYS(futex),
+	SCMP_SYS(getpeername),	  SCMP_SYS(getpid),
+	SCMP_SYS(getrandom),	  SCMP_SYS(getsockname),
+	SCMP_SYS(getsockopt),	  SCMP_SYS(gettid),
+	SCMP_SYS(gettimeofday),	  SCMP_SYS(ioctl),
+	SCMP_SYS(lseek),	  SCMP_SYS(madvise),
+	SCMP_SYS(mmap),		  SCMP_SYS(mremap),
+	SCMP_SYS(munmap),	  SCMP_SYS(nanosleep),
+	SCMP_SYS(newfstatat),	  SCMP_SYS(poll),
+	SCMP_SYS(ppoll),	  SCMP_SYS(read),
+	SCMP_SYS(readv),	  SCMP_SYS(recvfrom),
+	SCMP_SYS(recvmsg),	  SCMP_SYS(restart_syscall),
+	SCMP_SYS(rt_sigaction),	  SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(rt_sigreturn),	  SCMP_SYS(sendmsg),
+	SCMP_SYS(sendto),	  SCMP_SYS(setsockopt),
+	SCMP_SYS(shutdown),	  SCMP_SYS(sigaltstack),
+	SCMP_SYS(socket),	  SCMP_SYS(tgkill),
+	SCMP_SYS(timerfd_create), SCMP_SYS(timerfd_settime),
+	SCMP_SYS(write),	  SCMP_SYS(writev),
+};
+
+/* Of bpf(2): to use maps and iterators that are open. */
+static const unsigned int permitted_bpf[] = {
+	BPF_MAP_LOOKUP_ELEM,  BPF_MAP_UPDATE_ELEM, BPF_MAP_DELETE_ELEM,
+	BPF_MAP_GET_NEXT_KEY, BPF_ITER_CREATE,	   BPF_OBJ_GET_INFO_BY_FD,
+};
+
+static int filter_calls(struct error *error)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	int err = 0;
+
+	if (!filter)
+		return failed(error, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < LENGTH(permitted) && !err; i++)
+		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, permitted[i], 0);
+	for (size_t i = 0; i < LENGTH(permitted_bpf) && !err; i++)
+		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(bpf), 1,
+				       SCMP_A0_32(SCMP_CMP_EQ, permitted_bpf[i]));
+	if (!err)
+		err = seccomp_load(filter);
+	seccomp_release(filter);
+	return err ? failed(error, err, "cannot restrict the agent's system calls: %s", strerror(-err)) : 0;
+}
+
+static int set_capabilities(uint64_t permitted_set, uint64_t effective)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {
+		{ .effective = effective, .permitted = permitted_set },
+		{ .effective = effective >> 32, .permitted = permitted_set >> 32 },
+	};
+
+	return syscall(SYS_capset, &header, data) ? -errno : 0;
+}
+
+static int change_user(struct error *error)
+{
+	const char *name = SANDBOX_USER;
+	const struct passwd *user = getpwnam(name);
+
+	if (!user) {
+		name = SANDBOX_OTHERWISE;
+		user = getpwnam(name);
+	}
+	if (!user)
+		return failed(error, -ENOENT,
+			      "there is no user '" SANDBOX_USER "' and no '" SANDBOX_OTHERWISE
+			      "' to run the agent as; make one: useradd --system " SANDBOX_USER);
+	if (setgroups(0, NULL) || setresgid(user->pw_gid, user->pw_gid, user->pw_gid) ||
+	    setresuid(user->pw_uid, user->pw_uid, user->pw_uid))
+		return failed(error, -errno, "cannot become the user '%s': %s", name, strerror(errno));
+	return 0;
+}
+
+/* Before Linux 5.19 bpf(2) as a whole needs it, unless the host lets everybody use it. */
+static bool needs_cap_bpf(void)
+{
+	struct bpf_map_info info;
+	__u32 size = sizeof(info);
+
+	/* No such descriptor: whoever is asked about it was let in. */
+	return bpf_obj_get_info_by_fd(-1, &info, &size) == -EPERM;
+}
+
+/* None; or CAP_BPF where the agent could not work without. */
+static int give_up_capabilities(struct error *error)
+{
+	uint64_t kept = 1ull << CAP_BPF;
+	int err = set_capabilities(kept, 0);
+
+	if (!err && !needs_cap_bpf())
+		kept = 0;
+	if (!err)
+		err = set_capabilities(kept, kept);
+	return err ? failed(error, err, "cannot give up capabilities: %s", strerror(-err)) : 0;
+}
+
+int sandbox_enter(struct error *error)
+{
+	int err;
+
+	for (int capability = 0; capability <= CAP_LAST_CAP; capability++)
+		prctl(PR_CAPBSET_DROP, capability, 0, 0, 0); /* one that the kernel does not know is not there */
+	prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
+	err = change_user(error);
+	if (!err)
+		err = give_up_capabilities(error);
+	if (err)
+		return err;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return failed(error, -errno, "cannot forbid new privileges: %s", strerror(errno));
+	return filter_calls(error);
+}

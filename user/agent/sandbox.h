@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A process that looks at the network all day gives away what it does not need. */
+#ifndef AGENT_SANDBOX_H
+#define AGENT_SANDBOX_H
+
+#include "core/error.h"
+
+/* The user whom the package makes, and who is taken where there is none. */
+#define SANDBOX_USER	  "rcxlb"
+#define SANDBOX_OTHERWISE "nobody"
+
+/*
+ * From now on this process is an unprivileged user's, without a capability, cannot gain any, and may make only the
+ * system calls of an agent: it opens no file and starts no program. To be called with one thread, when everything that
+ * needs more is open. Where the kernel asks for CAP_BPF to use maps that are open (before 5.19) that one is kept.
+ */
+int sandbox_enter(struct error *error);
+
+#endif
