@@ -17,6 +17,8 @@
 #define AF_INET6 10
 #define IPPROTO_TCP 6
 #define EEXIST 17
+#define SOL_TCP 6
+#define TCP_BPF_SOCK_OPS_CB_FLAGS 1008 /* of an enum that older headers do not have it in */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 

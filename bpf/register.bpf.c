@@ -240,6 +240,7 @@ static __always_inline void enlist(struct sock_common *sk, __u32 id)
 {
 	struct rcxlb_socket self = {};
 	struct rcxlb_load *entry = PREPARE(sk, id, &self);
+	int ends = BPF_SOCK_OPS_STATE_CB_FLAG;
 	int err = -EEXIST; /* 32 bits: before Linux 6.4 the helper leaves the upper half of a negative number 0 */
 	__u32 key;
 
@@ -251,6 +252,8 @@ static __always_inline void enlist(struct sock_common *sk, __u32 id)
 		self.row = row;
 	}
 	CONCLUDE(sk, entry, &self, err);
+	if (!err) /* to hear of its end; before Linux 6.12 there is no way to ask for that here */
+		bpf_setsockopt(sk, SOL_TCP, TCP_BPF_SOCK_OPS_CB_FLAGS, &ends, sizeof(ends));
 }
 
 /* Run after every change of the backends: makes `listeners` agree with them. */

@@ -161,11 +161,13 @@ enum rcxlb_health_state {
 
 /* Map `health`, by backend id. Counts as up when not renewed for RCXLB_HEALTH_INTERVALS: a dead agent is no outage. */
 #define RCXLB_HEALTH_INTERVALS 3
+#define RCXLB_REASON_LEN       104 /* with the final 0 */
 struct rcxlb_health {
 	__u32 state; /* enum rcxlb_health_state */
 	__u32 interval_ms;
 	__u64 since;
 	__u64 renewed;
+	char reason[RCXLB_REASON_LEN]; /* why it is down, in words */
 };
 
 /* Map `load`, by backend id. Of the backend only while the generations agree; else it is the id's former owner's. */
@@ -384,7 +386,7 @@ RCXLB_SIZE(rcxlb_check, 408);
 RCXLB_SIZE(rcxlb_settings, 24);
 RCXLB_SIZE(rcxlb_table, 395280);
 RCXLB_SIZE(rcxlb_backend, 80);
-RCXLB_SIZE(rcxlb_health, 24);
+RCXLB_SIZE(rcxlb_health, 128);
 RCXLB_SIZE(rcxlb_load, 48);
 RCXLB_SIZE(rcxlb_thread, 24);
 RCXLB_SIZE(rcxlb_loop, 88);

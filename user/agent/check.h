@@ -19,7 +19,7 @@ struct check_result {
 	enum check_outcome outcome;
 	uint32_t status; /* of the answer, 0: none */
 	uint64_t took_ns;
-	char reason[160]; /* what is wrong, in words; empty when good */
+	char reason[RCXLB_REASON_LEN]; /* what is wrong, in words; empty when good */
 };
 
 struct check_request {

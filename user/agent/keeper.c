@@ -61,16 +61,27 @@ static const char *service_of(const struct keeper *keeper, uint32_t service)
 	return service < RCXLB_MAX_SERVICES ? keeper->model->service[service].name : "";
 }
 
+static bool listens(struct keeper *keeper, uint32_t backend)
+{
+	const struct backend_facts *facts = &keeper->facts->backend[backend % RCXLB_MAX_BACKENDS];
+	struct error ignored;
+
+	return !dataplane_facts(watch_dataplane(keeper->watch), keeper->facts, &ignored) &&
+	       (facts->ipv4 || facts->ipv6);
+}
+
 static void tell_listener(struct keeper *keeper, const struct rcxlb_event *event, bool came)
 {
 	char backend[RCXLB_TEXT_LEN], at[RCXLB_TEXT_LEN];
+	bool absent = !came && !listens(keeper, event->backend);
 
 	name_of(keeper, event->backend, backend);
 	endpoint_format(&event->local, at);
-	journal_write(
-	    keeper->journal,
-	    json_pack("{s:s, s:s, s:s}", "event", came ? "listening" : "gone", "backend", backend, "listener", at),
-	    came ? "backend %s: a listener came, on %s" : "backend %s: a listener went, from %s", backend, at);
+	journal_write(keeper->journal,
+		      json_pack("{s:s, s:s, s:s, s:b}", "event", came ? "listening" : "gone", "backend", backend,
+				"listener", at, "absent", absent),
+		      "backend %s: a listener %s %s%s", backend, came ? "came, on" : "went, from", at,
+		      absent ? "; it is absent" : "");
 	if (came)
 		probers_renew(keeper->probers, event->backend);
 }

@@ -2,6 +2,7 @@
 #include "agent/prober.h"
 
 #include <event2/util.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -70,15 +71,17 @@ static void wait_interval(struct prober *prober)
 }
 
 /* What the kernel reads. The state last: until then the entry is as old as it was. */
-static void publish(struct prober *prober, bool changed)
+static void publish(struct prober *prober, bool changed, const char *reason)
 {
 	struct rcxlb_health *entry = watch_health(prober->all->watch, id_of(prober));
 	uint64_t now = now_ns();
 
 	entry->interval_ms = prober->spec.interval_ms + prober->spec.interval_ms * JITTER / 100;
 	entry->renewed = now;
-	if (changed)
+	if (changed) {
 		entry->since = now;
+		snprintf(entry->reason, sizeof(entry->reason), "%s", reason);
+	}
 	__atomic_store_n(&entry->state, prober->health.state, __ATOMIC_RELEASE);
 }
 
@@ -97,7 +100,7 @@ static void note(struct prober *prober, const struct check_result *result, bool 
 
 	*(good ? &prober->facts.good : &prober->facts.bad) += 1;
 	prober->facts.took_ns = result->took_ns;
-	publish(prober, changed);
+	publish(prober, changed, good ? "" : result->reason);
 	if (changed)
 		prober->all->changed(id_of(prober), prober->health.state, good ? "" : result->reason,
 				     prober->all->context);

@@ -26,6 +26,7 @@ static struct state_input input_of(const struct model_backend *backend, const st
 		.draining = backend->draining,
 		.listens = facts->ipv4 || facts->ipv6,
 		.down = facts->down,
+		.down_reason = facts->reason,
 		.loop = facts->loop,
 		.refused = facts->load.refused,
 	};

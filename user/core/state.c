@@ -37,7 +37,7 @@ const char *state_loop(const struct state_input *input)
 const char *state_reason(const struct state_input *input)
 {
 	if (input->listens)
-		return "";
+		return input->down && input->down_reason ? input->down_reason : "";
 	if (input->refused)
 		return "its listening socket cannot be steered to (an MPTCP listener?)";
 	return "nobody listens there";

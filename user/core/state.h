@@ -11,6 +11,7 @@ struct state_input {
 	bool listens;
 	bool down;        /* by health check, and the check is fresh */
 	uint8_t loop;     /* enum rcxlb_loop_state */
+	const char *down_reason; /* why it is down, in words, or NULL */
 	uint32_t refused; /* errno with which its listener was refused, or 0 */
 };
 
@@ -23,7 +24,7 @@ const char *state_path(const struct state_input *input);
 /* Of its event loop, when it listens: asleep (accepts at once), awake, blocked, unknown; else empty. */
 const char *state_loop(const struct state_input *input);
 
-/* Why the path is not direct, in words; empty when it is. */
+/* Why it is down, or its path not direct, in words; else empty. */
 const char *state_reason(const struct state_input *input);
 
 #endif

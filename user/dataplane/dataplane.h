@@ -46,6 +46,7 @@ struct backend_facts {
 	uint8_t loop;          /* enum rcxlb_loop_state of its best listener, when somebody listens */
 	struct rcxlb_load load;
 	bool down; /* by health check, and the check is fresh */
+	char reason[RCXLB_REASON_LEN]; /* why it is, in words */
 };
 
 struct facts {

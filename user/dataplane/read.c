@@ -128,6 +128,8 @@ static int read_backend_facts(struct dataplane *dataplane, struct facts *facts, 
 		if (to->load.generation != backend.generation) /* of the id's former owner */
 			to->load = (struct rcxlb_load){ .generation = backend.generation };
 		to->down = is_down(&health);
+		if (to->down)
+			memcpy(to->reason, health.reason, sizeof(to->reason) - 1);
 	}
 	return 0;
 }
