@@ -81,4 +81,16 @@ static __always_inline bool socket_takes(__u32 socket_family, bool ipv6_only, __
 	return socket_family == client_family || (socket_family == AF_INET6 && !ipv6_only);
 }
 
+/* What an iterator returns to end: the reader gets what was written so far, and then EAGAIN. */
+#define ITERATOR_END 1
+
+/*
+ * iter/tcp walks the listening sockets first and then all the others, of which there may be a million: at the first of
+ * those an iterator that looks for listeners ends. A listener that is being closed may be among the first.
+ */
+static __always_inline bool is_behind_listeners(const struct sock_common *sk)
+{
+	return sk && sk->skc_state != BPF_TCP_LISTEN && sk->skc_state != BPF_TCP_CLOSE;
+}
+
 #endif

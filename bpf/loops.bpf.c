@@ -22,6 +22,7 @@
  * Nothing here decides over a connection, and nothing here can fail.
  */
 #include "loops.bpf.h"
+#include "ctx.bpf.h"
 #include "maps.bpf.h"
 #include "peek.bpf.h"
 #include "rcxlb/choice.h"
@@ -492,6 +493,8 @@ int waiters(struct bpf_iter__tcp *ctx)
 	__u64 wait, head, at, waiter, epoll;
 	__u32 id;
 
+	if (is_behind_listeners(ctx->sk_common))
+		return ITERATOR_END;
 	if (!sk || sk->__sk_common.skc_state != BPF_TCP_LISTEN)
 		return 0;
 	self = bpf_sk_storage_get(&sockets, sk, NULL, 0);

@@ -265,6 +265,8 @@ int collect(struct bpf_iter__tcp *ctx)
 	struct rcxlb_endpoint local;
 	__u32 *id;
 
+	if (is_behind_listeners(sk))
+		return ITERATOR_END;
 	if (!is_our_listener(sk))
 		return 0;
 	self = bpf_sk_storage_get(&sockets, sk, NULL, 0);
@@ -289,6 +291,8 @@ int survey(struct bpf_iter__tcp *ctx)
 	bool ipv6_only;
 	__u64 wait;
 
+	if (is_behind_listeners(sk))
+		return ITERATOR_END;
 	if (!is_our_listener(sk))
 		return 0;
 	self = bpf_sk_storage_get(&sockets, sk, NULL, 0);

@@ -212,9 +212,9 @@ long handle_iterate(struct dataplane *dataplane, enum dataplane_iterator which, 
 		bool room = got < size;
 		ssize_t n = room ? read(fd, (char *)to + got, size - got) : read(fd, spill, sizeof(spill));
 
-		if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0)
+		if (n < 0 && errno != EAGAIN) /* the program said that it has seen enough */
 			err = failed(error, -errno, "the program `%s` stopped: %s", iterator_names[which], strerror(errno));
 		if (n <= 0)
 			break;
