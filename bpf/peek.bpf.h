@@ -40,13 +40,11 @@ const volatile bool has_rdonly_cast = false;
 
 #define PEEK_POINTER(address, type, field) NUMBER(PEEK(address, type, field))
 
-/* The same of a field that points to void or to a function: to the verifier that is a number on some kernels only. */
+/*
+ * The same of a field that points to void or to a function, which to the verifier is a number on some kernels only: read
+ * as if the first pointer of a list_head stood there.
+ */
 #define PEEK_UNTYPED(address, type, field)                                                                             \
-	({                                                                                                             \
-		const void *from_ = (const void *)(address);                                                           \
-		__u64 peeked_ = 0;                                                                                     \
-		bpf_core_read(&peeked_, sizeof(peeked_), &((const struct type *)from_)->field);                        \
-		peeked_;                                                                                               \
-	})
+	PEEK_POINTER((__u64)(address) + bpf_core_field_offset(struct type, field), list_head, next)
 
 #endif

@@ -157,6 +157,7 @@ struct request {
 	__u32 behind;  /* backend that has far less than its share, or RCXLB_NO_BACKEND */
 	__u32 highest; /* id that was looked at */
 	int key;       /* of the chosen backend's listener, or -1 */
+	__u16 ahead[RCXLB_AHEAD]; /* slots of the walk that were read: those that the next candidate stands among */
 };
 
 /* The second is for questions: they come from a process, which a connection may interrupt. */
@@ -212,11 +213,26 @@ static __always_inline int look_at(const struct search *search, __u32 id, struct
 	return key;
 }
 
+/* rcxlb_candidate(), by slots that were read ahead. Most often the first is enough. */
+static __always_inline __u32 candidate(const struct search *search, __u32 i)
+{
+	struct request *request = search->request;
+	__u32 at = i % RCXLB_AHEAD;
+
+	if (!i)
+		return request->choice.first;
+	if (i >= RCXLB_WALK)
+		return rcxlb_candidate(search->table, &request->walk, i);
+	if (i == 1 || !at)
+		rcxlb_read_ahead(search->table, &request->walk, i - at, request->ahead);
+	return request->ahead[at];
+}
+
 /* bpf_loop(): one candidate; 1 ends the walk. */
 static long look(__u32 i, struct search *search)
 {
 	struct request *request = search->request;
-	__u32 id = rcxlb_candidate(search->table, &request->walk, i);
+	__u32 id = candidate(search, i);
 	struct rcxlb_facts facts = {};
 	int key, done;
 

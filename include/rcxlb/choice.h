@@ -53,9 +53,17 @@ static inline __attribute__((always_inline)) __u64 rcxlb_hash(const struct rcxlb
 	return rcxlb_siphash(how->hash_key, words, 5, 1, 3);
 }
 
+/*
+ * Slots of the table among which a hash's further candidates are: two pages at most of a table that no cache and no TLB
+ * holds, and enough of it that neighbours in Maglev's table, which are no strangers to each other, do not matter. A
+ * power of two.
+ */
+#define RCXLB_BLOCK 2048
+
 /* Where the candidates of a hash stand in a table. */
 struct rcxlb_walk {
 	__u32 slot;
+	__u32 block; /* the first slot of its block */
 	__u32 stride;
 	__u32 member;
 	__u32 members;
@@ -64,15 +72,26 @@ struct rcxlb_walk {
 
 static inline __attribute__((always_inline)) struct rcxlb_walk rcxlb_walk(const struct rcxlb_table *table, __u64 hash)
 {
-	__u32 members = table->members;
+	__u32 members = table->members, slot = hash % RCXLB_TABLE_SIZE, block = slot / RCXLB_BLOCK * RCXLB_BLOCK;
 
 	return (struct rcxlb_walk){
-		.slot = hash % RCXLB_TABLE_SIZE,
-		.stride = (__u32)(hash >> 32) % (RCXLB_TABLE_SIZE - 1) + 1,
+		.slot = slot,
+		.block = block <= RCXLB_TABLE_SIZE - RCXLB_BLOCK ? block : RCXLB_TABLE_SIZE - RCXLB_BLOCK,
+		.stride = (__u32)(hash >> 32) | 1,
 		.member = members ? (__u32)(hash >> 32) % members : 0,
 		.members = members,
 		.candidates = members ? RCXLB_WALK + members : 0,
 	};
+}
+
+/* The backend in slot number i of the walk. */
+static inline __attribute__((always_inline)) __u32 rcxlb_slot(const struct rcxlb_table *table,
+							      const struct rcxlb_walk *walk, __u32 i)
+{
+	__u32 at = walk->block + (walk->slot - walk->block + i * walk->stride) % RCXLB_BLOCK;
+
+	RCXLB_OPAQUE(at);
+	return at < RCXLB_TABLE_SIZE ? table->slot[at] : 0;
 }
 
 /*
@@ -85,16 +104,23 @@ static inline __attribute__((always_inline)) __u32 rcxlb_candidate(const struct 
 {
 	__u32 at;
 
-	if (i < RCXLB_WALK) {
-		at = (walk->slot + i * walk->stride) % RCXLB_TABLE_SIZE;
-		RCXLB_OPAQUE(at);
-		return at < RCXLB_TABLE_SIZE ? table->slot[at] : 0;
-	}
+	if (i < RCXLB_WALK)
+		return rcxlb_slot(table, walk, i);
 	at = walk->member + (i - RCXLB_WALK);
 	if (at >= walk->members)
 		at -= walk->members;
 	RCXLB_OPAQUE(at);
 	return at < RCXLB_MAX_BACKENDS ? table->member[at] : 0;
+}
+
+/* Slots number i and following of a walk, read together: one wait for memory, and not as many as there are slots. */
+#define RCXLB_AHEAD 8
+static inline __attribute__((always_inline)) void rcxlb_read_ahead(const struct rcxlb_table *table,
+								   const struct rcxlb_walk *walk, __u32 i,
+								   __u16 ids[RCXLB_AHEAD])
+{
+	for (__u32 k = 0; k < RCXLB_AHEAD; k++)
+		ids[k] = rcxlb_slot(table, walk, i + k);
 }
 
 /*
