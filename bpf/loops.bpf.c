@@ -178,6 +178,8 @@ static __always_inline void loop_remember(struct rcxlb_loop *loop, __u64 epoll, 
 	loop->progress = 0;
 	loop->looked = 0;
 	loop->suspect = 0;
+	loop->wait = 0;
+	loop->followed = 0;
 	loop->asleep = 0;
 	loop->guessed = guessed;
 	loop->reads = 0;
@@ -207,6 +209,12 @@ static __always_inline __s64 time_on_cpu(__u64 task)
 	return arrived ? (__s64)((its > here ? its : here) - arrived) : 0;
 }
 
+/* All that leads to it was looked at a moment ago. */
+static __always_inline bool was_followed(const struct rcxlb_loop *loop, __u64 now)
+{
+	return time_since(loop->followed, now) < TICK_NS;
+}
+
 static __always_inline __u32 sight_of(const struct rcxlb_loop *loop, __u32 state, __u64 now)
 {
 	return LOOPS_SIGHT(state, now < loop->suspect);
@@ -229,7 +237,7 @@ __noinline int loop_judge(struct rcxlb_loop *loop, __u64 now, __u64 blocked_ns)
 	bool has_cpu, starves;
 	__u32 state;
 
-	if (!loop || !thread_is_there(&loop->thread))
+	if (!loop || (!was_followed(loop, now) && !thread_is_there(&loop->thread)))
 		return UNSEEN;
 	task = loop->thread.task;
 	if (is_halted(task)) {
@@ -261,6 +269,13 @@ __noinline int loop_judge(struct rcxlb_loop *loop, __u64 now, __u64 blocked_ns)
 	return sight_of(loop, RCXLB_LOOP_AWAKE, now);
 }
 
+static __always_inline void loop_sleeps(struct rcxlb_loop *loop, __u64 now)
+{
+	loop->asleep = 1;
+	loop->progress = now;
+	loop->still = now;
+}
+
 /* A loop seen asleep: who it is, and that it is fine. */
 __noinline int saw_asleep(struct rcxlb_loops *loops, __u64 epoll, __u64 task, __u64 now)
 {
@@ -271,9 +286,7 @@ __noinline int saw_asleep(struct rcxlb_loops *loops, __u64 epoll, __u64 task, __
 		return LOOPS_SIGHT(RCXLB_LOOP_ASLEEP, 0);
 	loop = loop_find(loops, epoll, task);
 	if (loop && loop->thread.task == task && !loop->guessed && time_since(loop->looked, now) < TICK_NS) {
-		loop->asleep = 1;
-		loop->progress = now;
-		loop->still = now;
+		loop_sleeps(loop, now);
 		return sight_of(loop, RCXLB_LOOP_ASLEEP, now);
 	}
 	if (!loop)
@@ -378,29 +391,63 @@ static __always_inline bool is_late(__u64 wait, __u64 now, __u64 limit_ns)
 	return at && now > at && now - at > limit_ns;
 }
 
+/* Goes from a listener's wait queue to each loop that waits there: the sight of the best. */
+static __always_inline __u32 follow(struct rcxlb_loops *known, __u32 backend, __u64 wait, __u64 now, __u64 blocked_ns)
+{
+	__u64 head = MEMBER(wait, socket_wq, wait.head), at = PEEK_POINTER(wait, socket_wq, wait.head.next), waiter = at;
+	struct rcxlb_loop *loop;
+	__u32 best = NOBODY, sight;
+
+	for (int i = 0; i <= RCXLB_LOOPS && at && at != head; i++) {
+		sight = UNSEEN; /* more of them than are watched */
+		waiter = CONTAINER(at, wait_queue_entry, entry);
+		if (i < RCXLB_LOOPS)
+			sight = waiter_sight(known, backend, waiter, now, blocked_ns);
+		at = PEEK_POINTER(at, list_head, next);
+		best = sight < best ? sight : best;
+		loop = !i && at == head ? loop_find(known, epoll_of(waiter), 0) : NULL;
+		if (loop && !loop->guessed && sight != UNSEEN) {
+			loop->wait = wait;
+			loop->followed = now;
+		}
+		if (sight == LOOPS_SIGHT(RCXLB_LOOP_ASLEEP, 0))
+			return sight;
+	}
+	return best == NOBODY ? threads_sight(known, backend, now, blocked_ns) : best;
+}
+
+/*
+ * The loop that alone waits for this listener, when the way to it was gone a moment ago. Every step of that way is a
+ * wait for memory: another CPU has just changed what is there. Or NULL.
+ */
+static __always_inline struct rcxlb_loop *loop_followed(struct rcxlb_loops *known, __u64 wait, __u64 now)
+{
+	for (int i = 0; i < RCXLB_LOOPS; i++)
+		if (known->loop[i].wait == wait)
+			return was_followed(&known->loop[i], now) ? &known->loop[i] : NULL;
+	return NULL;
+}
+
 __noinline int loops_look(__u32 backend, __u64 wait, __u64 now, __u32 blocked_ms)
 {
-	__u64 head = MEMBER(wait, socket_wq, wait.head), at = PEEK_POINTER(wait, socket_wq, wait.head.next);
 	struct rcxlb_loops *known = bpf_map_lookup_elem(&loops, &backend);
-	__u32 best = NOBODY, sight;
 	__u64 blocked_ns = blocked_ms * MS;
+	struct rcxlb_loop *loop;
+	__u32 best;
 
 	if (!known)
 		return UNSEEN;
-	for (int i = 0; i <= RCXLB_LOOPS && at && at != head; i++) {
-		sight = UNSEEN; /* more of them than are watched */
-		if (i < RCXLB_LOOPS)
-			sight = waiter_sight(known, backend, CONTAINER(at, wait_queue_entry, entry), now, blocked_ns);
-		if (sight == LOOPS_SIGHT(RCXLB_LOOP_ASLEEP, 0))
-			return sight;
-		best = sight < best ? sight : best;
-		at = PEEK_POINTER(at, list_head, next);
+	loop = loop_followed(known, wait, now);
+	if (loop && epoll_sleeper(loop->epoll)) {
+		loop_sleeps(loop, now);
+		return sight_of(loop, RCXLB_LOOP_ASLEEP, now);
 	}
-	if (best == NOBODY)
-		best = threads_sight(known, backend, now, blocked_ns);
-	/* A loop that is alive merely has a long queue, unless it is very long. */
-	if (LOOPS_STATE(best) != RCXLB_LOOP_ASLEEP && LOOPS_STATE(best) < RCXLB_LOOP_STARVED &&
-	    is_late(wait, now, (LOOPS_STATE(best) == RCXLB_LOOP_ALIVE ? 20 : 2) * blocked_ns))
+	best = loop ? (__u32)loop_judge(loop, now, blocked_ns) : follow(known, backend, wait, now, blocked_ns);
+	if (LOOPS_STATE(best) == RCXLB_LOOP_ASLEEP || LOOPS_STATE(best) >= RCXLB_LOOP_STARVED)
+		return best;
+	/* A loop that is alive merely has a long queue, unless it is very long: no need to look each time. */
+	if (LOOPS_STATE(best) == RCXLB_LOOP_ALIVE ? !loop && is_late(wait, now, 20 * blocked_ns)
+						  : is_late(wait, now, 2 * blocked_ns))
 		return LOOPS_SIGHT(RCXLB_LOOP_LATE, LOOPS_SUSPECT(best));
 	return best;
 }

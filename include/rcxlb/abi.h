@@ -219,6 +219,8 @@ struct rcxlb_loop {
 	__u64 progress; /* at this time or later something certainly got done */
 	__u64 looked;	/* at it, last */
 	__u64 suspect;	/* until then */
+	__u64 wait;	/* wait queue of a listener that nobody else waits for, 0: not known */
+	__u64 followed; /* at it, the way from there to the thread was last gone in full */
 	__u8 asleep;	/* then */
 	__u8 guessed;	/* the thread was never seen in there: it is its process's first one */
 	__u8 reads;	/* with read() and write(), which the kernel counts, and not recv() and send() alone */
@@ -389,7 +391,7 @@ RCXLB_SIZE(rcxlb_backend, 80);
 RCXLB_SIZE(rcxlb_health, 128);
 RCXLB_SIZE(rcxlb_load, 48);
 RCXLB_SIZE(rcxlb_thread, 24);
-RCXLB_SIZE(rcxlb_loop, 88);
+RCXLB_SIZE(rcxlb_loop, 104);
 RCXLB_SIZE(rcxlb_share, 56);
 RCXLB_SIZE(rcxlb_socket, 16);
 RCXLB_SIZE(rcxlb_exits, 64);
