@@ -219,12 +219,10 @@ static __always_inline __u32 candidate(const struct search *search, __u32 i)
 	struct request *request = search->request;
 	__u32 at = i % RCXLB_AHEAD;
 
-	if (!i)
-		return request->choice.first;
 	if (i >= RCXLB_WALK)
 		return rcxlb_candidate(search->table, &request->walk, i);
-	if (i == 1 || !at)
-		rcxlb_read_ahead(search->table, &request->walk, i - at, request->ahead);
+	if (!at)
+		rcxlb_read_ahead(search->table, &request->walk, i, request->ahead);
 	return request->ahead[at];
 }
 
@@ -271,10 +269,9 @@ static __always_inline void choose(struct search *search)
 		bpf_loop(request->walk.candidates, look, search, 0);
 }
 
-/* What the service demands, and at the moment. */
-static __always_inline void demand(const struct search *search, const struct rcxlb_service *service)
+/* What the service demands. The clock waits for all reads before it: it is read before those that take long. */
+static __always_inline void demand(struct request *request, const struct rcxlb_service *service)
 {
-	struct request *request = search->request;
 	bool looks = service->balance != RCXLB_BALANCE_CONSISTENT;
 
 	request->rule = (struct rcxlb_rule){ .balance = service->balance, .load_factor = service->load_factor };
@@ -282,9 +279,17 @@ static __always_inline void demand(const struct search *search, const struct rcx
 	request->slow_start_ms = looks ? service->slow_start_ms : 0;
 	request->highest = 0;
 	request->now = looks ? bpf_ktime_get_ns() : 0;
-	request->behind = looks ? share_of(service->id, search->table, &request->rule, request->now) : RCXLB_NO_BACKEND;
-	if (service->balance != RCXLB_BALANCE_LEAST)
-		request->behind = RCXLB_NO_BACKEND;
+}
+
+/* And at the moment. */
+static __always_inline void compare(const struct search *search, __u32 service)
+{
+	struct request *request = search->request;
+	__u32 behind = RCXLB_NO_BACKEND;
+
+	if (request->rule.balance != RCXLB_BALANCE_CONSISTENT)
+		behind = share_of(service, search->table, &request->rule, request->now);
+	request->behind = request->rule.balance == RCXLB_BALANCE_LEAST ? behind : RCXLB_NO_BACKEND;
 }
 
 /* The very socket that was looked at: the kernel would choose another one of its SO_REUSEPORT group. */
@@ -457,6 +462,7 @@ int steer(struct bpf_sk_lookup *ctx)
 		return SK_PASS;
 	}
 	request->hash = rcxlb_hash(service, &request->client, &request->local);
+	demand(request, service);
 
 	inner = bpf_map_lookup_elem(&tables, &id);
 	search.request = request;
@@ -466,7 +472,7 @@ int steer(struct bpf_sk_lookup *ctx)
 		COUNT(count, no_backend);
 		return SK_DROP;
 	}
-	demand(&search, service);
+	compare(&search, id);
 	if (search.record)
 		explain_demand(search.record, request);
 	return steer_to_backend(ctx, &search, id, count);
