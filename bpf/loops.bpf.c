@@ -31,6 +31,7 @@
 #define TICK_NS		(5 * MS)
 #define WATCH_NS	(100 * MS) /* after the last connection */
 #define BATCH		64	   /* backends looked at in one tick */
+#define HALT_NS		MS	   /* after progress: until then nobody asks whether it was stopped */
 #define CLOCK_MONOTONIC 1
 
 /*
@@ -240,7 +241,7 @@ __noinline int loop_judge(struct rcxlb_loop *loop, __u64 now, __u64 blocked_ns)
 	if (!loop || (!was_followed(loop, now) && !thread_is_there(&loop->thread)))
 		return UNSEEN;
 	task = loop->thread.task;
-	if (is_halted(task)) {
+	if (time_since(loop->progress, now) >= HALT_NS && is_halted(task)) {
 		suspect(loop, now, blocked_ns);
 		return sight_of(loop, RCXLB_LOOP_STOPPED, now);
 	}
