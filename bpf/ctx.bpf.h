@@ -4,6 +4,7 @@
  *
  *	bpf_sk_lookup   remote_port big endian, local_port host order
  *	bpf_sock_ops    local_port host order
+ *	bpf_sock_addr   user_port big endian
  *	sock_common     skc_num host order
  *
  * Addresses are in network order everywhere.
@@ -66,6 +67,15 @@ static __always_inline void lookup_local(const struct bpf_sk_lookup *ctx, struct
 static __always_inline void sock_ops_local(const struct bpf_sock_ops *ctx, struct rcxlb_endpoint *to)
 {
 	endpoint_set(to, ctx->family, FIELDS(ctx, local), ctx->local_port);
+}
+
+/* Who is at the other end, in a getpeername program. */
+static __always_inline void sock_addr_peer(const struct bpf_sock_addr *ctx, __u32 family, struct rcxlb_endpoint *to)
+{
+	endpoint_set(to, family, family == AF_INET ? FIELD(ctx, user_ip4) : 0,
+		     family == AF_INET ? 0 : FIELD(ctx, user_ip6[0]), family == AF_INET ? 0 : FIELD(ctx, user_ip6[1]),
+		     family == AF_INET ? 0 : FIELD(ctx, user_ip6[2]), family == AF_INET ? 0 : FIELD(ctx, user_ip6[3]),
+		     bpf_ntohs(ctx->user_port));
 }
 
 static __always_inline void sock_common_local(const struct sock_common *sk, struct rcxlb_endpoint *to)

@@ -9,6 +9,9 @@
 #include "kernel.bpf.h"
 #include "rcxlb/abi.h"
 
+/* Of the network namespace that is loaded for: some hooks see all of the host. */
+const volatile __u64 netns_cookie __weak = 0;
+
 #define MAP(name, kind, entries, key_type, value_type, map_flag)                                                       \
 	struct {                                                                                                       \
 		__uint(type, BPF_MAP_TYPE_##kind);                                                                     \
@@ -57,16 +60,21 @@ struct {
 /* Written by the agent. */
 MAP(health, ARRAY, RCXLB_MAX_BACKENDS, __u32, struct rcxlb_health, BPF_F_MMAPABLE);         /* steer, user space */
 MAP(probes, HASH, RCXLB_MAX_PROBES, struct rcxlb_endpoint, __u32, 0);                       /* steer */
+MAP(crew, ARRAY, 1, __u32, struct rcxlb_crew, 0);                                           /* steer */
+MAP(workers, SOCKMAP, RCXLB_MAX_SERVICES * RCXLB_MAX_WORKERS, __u32, __u64, 0);             /* steer */
 MAP(audience, ARRAY, 1, __u32, struct rcxlb_audience, 0);                                   /* steer */
 
 /* Written by register. */
 MAP(listeners, SOCKMAP, RCXLB_MAX_BACKENDS * RCXLB_ROWS, __u32, __u64, 0);                  /* steer */
 MAP(sockets, SK_STORAGE, 0, int, struct rcxlb_socket, BPF_F_NO_PREALLOC | BPF_F_CLONE);     /* register */
 
+/* Written by workers. */
+MAP(peers, HASH, RCXLB_MAX_PEERS, struct rcxlb_endpoint, struct rcxlb_peer, BPF_F_NO_PREALLOC); /* steer, peername */
+
 /* Written by loops. */
 MAP(owners, ARRAY, RCXLB_MAX_BACKENDS, __u32, struct rcxlb_thread, 0);                      /* nobody else */
 MAP(epolls, LRU_HASH, RCXLB_MAX_EPOLLS, __u64, struct rcxlb_thread, 0);                     /* nobody else */
-MAP(loops, ARRAY, RCXLB_MAX_BACKENDS, __u32, struct rcxlb_loops, 0);                        /* user space */
+MAP(loops, ARRAY, RCXLB_MAX_BACKENDS + RCXLB_MAX_WORKERS, __u32, struct rcxlb_loops, 0);                        /* user space */
 MAP(watch, ARRAY, 1, __u32, struct rcxlb_watch, 0);                                         /* nobody else */
 
 /* Written by register (active, rows, refused, since) and steer (the counters): atomic additions, no field has two writers. */

@@ -13,9 +13,6 @@
 #include "ctx.bpf.h"
 #include "loops.bpf.h"
 
-/* Both hooks see every network namespace of the host. */
-const volatile __u64 netns_cookie = 0;
-
 static __always_inline __u32 *backend_at(const struct rcxlb_endpoint *at)
 {
 	return bpf_map_lookup_elem(&addresses, at);

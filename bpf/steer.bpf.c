@@ -154,9 +154,9 @@ struct request {
 	__u32 family;
 	__u32 blocked_ms; /* 0: the rule does not ask for event loops */
 	__u32 slow_start_ms;
-	__u32 behind;  /* backend that has far less than its share, or RCXLB_NO_BACKEND */
-	__u32 highest; /* id that was looked at */
-	int key;       /* of the chosen backend's listener, or -1 */
+	__u32 behind;		  /* backend that has far less than its share, or RCXLB_NO_BACKEND */
+	__u32 highest;		  /* id that was looked at */
+	int key;		  /* of the chosen backend's listener, or -1 */
 	__u16 ahead[RCXLB_AHEAD]; /* slots of the walk that were read: those that the next candidate stands among */
 };
 
@@ -292,10 +292,9 @@ static __always_inline void compare(const struct search *search, __u32 service)
 	request->behind = request->rule.balance == RCXLB_BALANCE_LEAST ? behind : RCXLB_NO_BACKEND;
 }
 
-/* The very socket that was looked at: the kernel would choose another one of its SO_REUSEPORT group. */
-static __always_inline long assign(struct bpf_sk_lookup *ctx, __u32 key, __u64 flags)
+static __always_inline long assign_from(struct bpf_sk_lookup *ctx, void *map, __u32 key, __u64 flags)
 {
-	struct bpf_sock *sk = bpf_map_lookup_elem(&listeners, &key);
+	struct bpf_sock *sk = bpf_map_lookup_elem(map, &key);
 	long err;
 
 	if (!sk)
@@ -303,6 +302,12 @@ static __always_inline long assign(struct bpf_sk_lookup *ctx, __u32 key, __u64 f
 	err = bpf_sk_assign(ctx, sk, flags);
 	bpf_sk_release(sk);
 	return err;
+}
+
+/* The very socket that was looked at: the kernel would choose another one of its SO_REUSEPORT group. */
+static __always_inline long assign(struct bpf_sk_lookup *ctx, __u32 key, __u64 flags)
+{
+	return assign_from(ctx, &listeners, key, flags);
 }
 
 static __always_inline void count_steered(const struct rcxlb_choice *choice)
@@ -425,6 +430,67 @@ static __always_inline bool is_check(struct bpf_sk_lookup *ctx, const struct rcx
 	return facts.takes && !assign(ctx, key, 0);
 }
 
+/* A search among the workers of a service. */
+struct turn {
+	__u64 now;
+	__u32 service;
+	__u32 first;
+	__u32 workers;
+	__u32 sight; /* out: of the best one, or ROWS_NONE */
+	__u32 key;   /* out: of that one */
+};
+
+/* bpf_loop(): the next worker; 1 ends the search. */
+static long look_at_worker(__u32 i, struct turn *turn)
+{
+	__u32 worker = (turn->first + i) % turn->workers, key = turn->service * RCXLB_MAX_WORKERS + worker, sight;
+	struct bpf_sock *sk = bpf_map_lookup_elem(&workers, &key);
+	struct tcp_sock *tcp;
+
+	if (!sk)
+		return 0;
+	tcp = bpf_skc_to_tcp_sock(sk);
+	if (sk->state == BPF_TCP_LISTEN && tcp) {
+		sight = loops_look(RCXLB_MAX_BACKENDS + worker, (__u64)BPF_CORE_READ(tcp, inet_conn.icsk_inet.sk.sk_wq),
+				   turn->now, RCXLB_BLOCKED_MS);
+		if (sight < turn->sight) {
+			turn->sight = sight;
+			turn->key = key;
+		}
+	}
+	bpf_sk_release(sk);
+	return turn->sight < LOOPS_SIGHT(RCXLB_LOOP_STARVED, 0);
+}
+
+/* The first worker from the hash's own on that is not blocked; else the best one. */
+static __always_inline int steer_to_worker(struct bpf_sk_lookup *ctx, __u32 service, const struct request *request,
+					   struct rcxlb_exits *count)
+{
+	__u32 zero = 0;
+	struct rcxlb_crew *present = bpf_map_lookup_elem(&crew, &zero);
+	struct turn turn = { .service = service, .first = request->hash >> 32, .now = bpf_ktime_get_ns() };
+
+	turn.workers = present ? present->workers : 0;
+	turn.sight = ROWS_NONE;
+	if (turn.workers && turn.workers <= RCXLB_MAX_WORKERS)
+		bpf_loop(turn.workers, look_at_worker, &turn, 0);
+	if (turn.sight == ROWS_NONE || assign_from(ctx, &workers, turn.key, BPF_SK_LOOKUP_F_NO_REUSEPORT)) {
+		COUNT(count, no_worker);
+		return SK_DROP;
+	}
+	COUNT(count, proxied);
+	return SK_PASS;
+}
+
+/* Does a worker dial an instance here, for a client? Then who that is, and for which service. */
+static __always_inline struct rcxlb_peer *leg_of(struct bpf_sk_lookup *ctx, const struct request *request)
+{
+	bool to_leg = ctx->family == AF_INET ? FIELD(ctx, local_ip4) == bpf_htonl(RCXLB_LEG_ADDRESS)
+					     : FIELD(ctx, local_port) == RCXLB_LEG_PORT;
+
+	return to_leg ? bpf_map_lookup_elem(&peers, &request->client) : NULL;
+}
+
 SEC("sk_lookup")
 int steer(struct bpf_sk_lookup *ctx)
 {
@@ -435,6 +501,7 @@ int steer(struct bpf_sk_lookup *ctx)
 	struct search search = {};
 	struct rcxlb_exits *count;
 	struct request *request;
+	struct rcxlb_peer *peer;
 	void *inner;
 
 	/* Keeps the type in the BTF, by which bpftool shows tables: the compiler leaves out what is only pointed at. */
@@ -447,7 +514,13 @@ int steer(struct bpf_sk_lookup *ctx)
 		return SK_PASS;
 	}
 	lookup_local(ctx, &request->local);
+	lookup_client(ctx, &request->client);
 	request->family = ctx->family;
+	peer = leg_of(ctx, request);
+	if (peer) {
+		request->client = peer->client;
+		request->local = peer->service;
+	}
 	service = find_service(&request->local, request->family);
 	if (!service) {
 		count = exits_of(RCXLB_MAX_SERVICES);
@@ -455,13 +528,14 @@ int steer(struct bpf_sk_lookup *ctx)
 		return SK_PASS;
 	}
 	id = service->id;
-	lookup_client(ctx, &request->client);
 	count = asked ? NULL : exits_of(id);
 	if (is_check(ctx, service, request)) {
 		COUNT(count, checked);
 		return SK_PASS;
 	}
 	request->hash = rcxlb_hash(service, &request->client, &request->local);
+	if (service->flags & RCXLB_SERVICE_PROXIED && !peer && !asked)
+		return steer_to_worker(ctx, id, request, count);
 	demand(request, service);
 
 	inner = bpf_map_lookup_elem(&tables, &id);

@@ -17,6 +17,7 @@
 #define RCXLB_MAX_LISTEN     16 /* addresses of one service */
 #define RCXLB_MAX_WEIGHT     256
 #define RCXLB_MAX_INTERFACES 64
+#define RCXLB_MAX_WORKERS    64
 #define RCXLB_NAME_LEN	     32 /* with the final 0 */
 #define RCXLB_TEXT_LEN	     48 /* "[address]:port" with the final 0 */
 
@@ -71,6 +72,7 @@ enum rcxlb_balance {
 
 enum rcxlb_service_flags {
 	RCXLB_SERVICE_OWN_PORT = 1, /* a port that it listens on is a backend's as well: health checks must pass it by */
+	RCXLB_SERVICE_PROXIED = 2,  /* clients' connections go to a worker */
 };
 
 /* Map `services`, by struct rcxlb_endpoint: a service has an entry for each address that it listens on, all alike. */
@@ -227,7 +229,7 @@ struct rcxlb_loop {
 	__u8 unused[5];
 };
 
-/* Map `loops`, by backend id. */
+/* Map `loops`, by backend id; behind them those of the workers. */
 struct rcxlb_loops {
 	struct rcxlb_loop loop[RCXLB_LOOPS];
 };
@@ -264,12 +266,40 @@ struct rcxlb_exits {
 	__u64 no_backend;    /* dropped, RST: the service has no backend */
 	__u64 none_usable;   /* dropped, RST: every backend is absent, draining, full or cannot take this client */
 	__u64 assign_failed; /* dropped, RST: listeners vanished while being chosen, RCXLB_ATTEMPTS times */
+	__u64 proxied;	     /* passed with a worker's listener */
+	__u64 no_worker;     /* dropped, RST: no worker is there */
 	__u64 checked;	     /* passed with a listener: a health check of that backend */
 	__u64 untold;	     /* no exit: events that had no room in `events` */
 };
 
 /* Map `probes`, by the address from which the agent checks: the id of the backend that the check is for. */
 #define RCXLB_MAX_PROBES 4096
+
+/*
+ * Map `workers`: worker W's listening socket for service S is entry S * RCXLB_MAX_WORKERS + W. Map `crew`, one entry:
+ * how many of them there are.
+ */
+struct rcxlb_crew {
+	__u32 workers;
+	__u32 unused;
+};
+
+/*
+ * A worker reaches an instance by dialling this address, from one in RCXLB_LEG_NET that it has told of in `peers`: steer
+ * chooses the instance, as it would for the client itself. Of IPv6 instances that take no IPv4: port RCXLB_LEG_PORT of
+ * the loopback address.
+ */
+#define RCXLB_LEG_NET	   0x7f530000u /* 127.83.0.0/16 */
+#define RCXLB_LEG_NET_MASK 0xffff0000u
+#define RCXLB_LEG_ADDRESS  0x7f530001u /* 127.83.0.1 */
+#define RCXLB_LEG_PORT	   1
+
+/* Map `peers`, by the address from which a worker dials an instance: for whom. */
+#define RCXLB_MAX_PEERS 262144
+struct rcxlb_peer {
+	struct rcxlb_endpoint client;
+	struct rcxlb_endpoint service; /* as it stands in `services` */
+};
 
 /* Map `audience`, one entry: somebody wants to hear of each connection until this time. */
 struct rcxlb_audience {
@@ -394,8 +424,9 @@ RCXLB_SIZE(rcxlb_thread, 24);
 RCXLB_SIZE(rcxlb_loop, 104);
 RCXLB_SIZE(rcxlb_share, 56);
 RCXLB_SIZE(rcxlb_socket, 16);
-RCXLB_SIZE(rcxlb_exits, 64);
+RCXLB_SIZE(rcxlb_exits, 80);
 RCXLB_SIZE(rcxlb_event, 72);
+RCXLB_SIZE(rcxlb_peer, 40);
 RCXLB_SIZE(rcxlb_why, 464);
 RCXLB_SIZE(rcxlb_listener, 20);
 RCXLB_SIZE(rcxlb_interface, 20);

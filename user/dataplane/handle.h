@@ -14,7 +14,7 @@
 /* Every pinned map. The pin has the map's name. */
 #define DATAPLANE_MAPS(X)                                                                                              \
 	X(meta) X(services) X(backends) X(addresses) X(members) X(checks) X(settings) X(interfaces) X(tables) X(health)        \
-	X(probes) X(audience) X(listeners) X(sockets) X(load) X(events)                                                \
+	X(probes) X(crew) X(workers) X(peers) X(audience) X(listeners) X(sockets) X(load) X(events)                                                \
 	X(owners) X(epolls) X(loops) X(watch) X(shares) X(exits) X(why) X(guard_stats)
 
 enum dataplane_map {
@@ -28,7 +28,6 @@ extern const char *const map_names[MAPS];
 
 /* Every pinned link. The pin has the program's name. `steer` is made last and removed first: it is what "loaded" means. */
 #define LINK_STEER "steer"
-#define LINK_REGISTRAR "registrar"
 
 /* The links of programs that are run by reading. */
 #define DATAPLANE_ITERATORS(X) X(collect) X(survey) X(waiters) X(holders)

@@ -26,6 +26,11 @@
 
 #define NEEDS "rcxlb needs root (CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON) and a kernel from 5.17 on"
 
+/* Programs that are attached to the root of the cgroups, by name; so their links. */
+static const char *const of_cgroup[] = { "registrar", "peername4", "peername6" };
+
+#define OF_CGROUP (sizeof(of_cgroup) / sizeof(of_cgroup[0]))
+
 /* Names the programs of this build: FNV-1a of the object and the version. */
 static uint64_t build_of(const char *version)
 {
@@ -120,18 +125,20 @@ static int pin_link(struct dataplane *dataplane, struct bpf_link *link, const ch
 	return err ? failed(error, err, "cannot attach the program `%s`: %s", name, strerror(-err)) : 0;
 }
 
-static int attach_registrar(struct dataplane *dataplane, struct rcxlb_bpf *skel, struct error *error)
+/* Before steer: what these do not see is not known later. */
+static int attach_others(struct dataplane *dataplane, struct rcxlb_bpf *skel, struct error *error)
 {
-	int cgroup = place_cgroup(error), err;
+	int cgroup = place_cgroup(error), err = 0;
 
 	if (cgroup < 0)
 		return cgroup;
-	err = pin_link(dataplane, bpf_program__attach_cgroup(skel->progs.registrar, cgroup), LINK_REGISTRAR, error);
+	for (size_t i = 0; i < OF_CGROUP && !err; i++)
+		err = pin_link(dataplane, bpf_program__attach_cgroup(program_of(skel, of_cgroup[i]), cgroup),
+			       of_cgroup[i], error);
 	close(cgroup);
 	for (int i = 0; i < ITERATORS && !err; i++)
 		err = pin_link(dataplane, bpf_program__attach_iter(program_of(skel, iterator_names[i]), NULL),
-			       iterator_names[i],
-			       error);
+			       iterator_names[i], error);
 	return err;
 }
 
@@ -228,7 +235,7 @@ static int build(struct dataplane *dataplane, const struct load_options *options
 	if (!err)
 		err = pin_maps(dataplane, error);
 	if (!err)
-		err = attach_registrar(dataplane, *ret, error);
+		err = attach_others(dataplane, *ret, error);
 	memcpy(model.hash_key, dataplane->meta.hash_key, sizeof(model.hash_key));
 	model_defaults(&model);
 	if (!err)
@@ -325,8 +332,8 @@ static int replace(struct dataplane *dataplane, const char *version, struct erro
 	if (err)
 		return err;
 	err = replace_watch(dataplane, error);
-	if (!err)
-		err = replace_program(dataplane, skel->progs.registrar, LINK_REGISTRAR, error);
+	for (size_t i = 0; i < OF_CGROUP && !err; i++)
+		err = replace_program(dataplane, program_of(skel, of_cgroup[i]), of_cgroup[i], error);
 	for (int i = 0; i < ITERATORS && !err; i++)
 		err = replace_program(dataplane, program_of(skel, iterator_names[i]), iterator_names[i], error);
 	if (!err)
