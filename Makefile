@@ -46,6 +46,8 @@ UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
 # The simulation of the balance rules: several sources, one program.
 MODEL := $(BUILD)/tests/model/balance
 MODEL_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/model/*.c))
+# A worker without an agent, which the end-to-end tests drive.
+PROXY_WORKER := $(BUILD)/tests/proxy/worker
 
 .PHONY: all help test-programs install lint clean
 all: $(BUILD)/rcxlb
@@ -82,7 +84,7 @@ $(SKELETON): $(BUILD)/rcxlb.bpf.o
 	$(Q)mv $@.new $@
 
 
-test-programs: $(UNIT_TESTS) $(MODEL)
+test-programs: $(UNIT_TESTS) $(MODEL) $(PROXY_WORKER)
 
 $(MODEL): $(MODEL_OBJECTS) $(PARTS)
 	$(call say,LINK,$@)
@@ -110,4 +112,4 @@ lint: $(SKELETON)
 clean:
 	rm -rf $(BUILD)
 
--include $(BPF_OBJECTS:.o=.d) $(OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(MODEL_OBJECTS:.o=.d)
+-include $(BPF_OBJECTS:.o=.d) $(OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(PROXY_WORKER).d $(MODEL_OBJECTS:.o=.d)

@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A worker by itself, for the tests of TLS and of the relay: what the agent will give it comes from the command line,
+ * and instances are chosen in turn.
+ *
+ *	worker --listen ADDR:PORT... --backend ADDR:PORT... [--certificate FILE --key FILE]... [OPTION VALUE]...
+ *
+ * Says "listening" when it does. SIGHUP: certificates and ticket keys are read again. SIGTERM: ends with its last
+ * connection. Whoever connects to the AF_UNIX socket --control gets the counters as JSON.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "core/endpoint.h"
+#include "proxy/address.h"
+#include "proxy/identity_file.h"
+#include "proxy/worker.h"
+
+#define LIST_MAX 16
+
+struct program {
+	const char *listen[LIST_MAX], *certificates[LIST_MAX], *keys[LIST_MAX], *backends[LIST_MAX];
+	unsigned int listen_count, certificates_count, keys_count, backends_count;
+	const char *tickets, *control;
+	bool no_kernel;
+	struct worker_limits limits;
+
+	struct event_base *base;
+	struct rcxlb_endpoint endpoints[LIST_MAX];
+	unsigned int next;
+	uint64_t picked, ended, failed;
+	unsigned int reloads, reload_errors;
+	struct ktls_support ktls;
+	struct worker *worker;
+	int control_fd;
+	struct event events[3];
+};
+
+static const struct option options[] = {
+	{ "listen", required_argument, NULL, 'l' },	  { "certificate", required_argument, NULL, 'c' },
+	{ "key", required_argument, NULL, 'k' },	  { "backend", required_argument, NULL, 'b' },
+	{ "tickets", required_argument, NULL, 't' },	  { "control", required_argument, NULL, 's' },
+	{ "no-kernel", no_argument, NULL, 'n' },	  { "connections", required_argument, NULL, 1 },
+	{ "handshakes", required_argument, NULL, 2 },	  { "handshake-ms", required_argument, NULL, 3 },
+	{ "connect-ms", required_argument, NULL, 4 },	  { "idle-ms", required_argument, NULL, 5 },
+	{ "half-closed-ms", required_argument, NULL, 6 }, { NULL, 0, NULL, 0 },
+};
+
+static void die(const char *text)
+{
+	fprintf(stderr, "worker: %s\n", text);
+	exit(1);
+}
+
+static void push(const char **list, unsigned int *count)
+{
+	if (*count == LIST_MAX)
+		die("too many of one option");
+	list[(*count)++] = optarg;
+}
+
+static void parse(struct program *program, int argc, char **argv)
+{
+	uint32_t *const numbers[] = {
+		&program->limits.connections, &program->limits.handshakes,    &program->limits.handshake_ms,
+		&program->limits.connect_ms,  &program->limits.relay.idle_ms, &program->limits.relay.half_closed_ms,
+	};
+	int option;
+
+	program->limits = WORKER_LIMITS_DEFAULT;
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (option) {
+		case 'l':
+			push(program->listen, &program->listen_count);
+			break;
+		case 'c':
+			push(program->certificates, &program->certificates_count);
+			break;
+		case 'k':
+			push(program->keys, &program->keys_count);
+			break;
+		case 'b':
+			push(program->backends, &program->backends_count);
+			break;
+		case 't':
+			program->tickets = optarg;
+			break;
+		case 's':
+			program->control = optarg;
+			break;
+		case 'n':
+			program->no_kernel = true;
+			break;
+		case '?':
+			exit(2);
+		default:
+			*numbers[option - 1] = (uint32_t)strtoul(optarg, NULL, 10);
+		}
+	}
+	if (program->certificates_count != program->keys_count)
+		die("each --certificate wants a --key");
+}
+
+/* --- What the agent will do --- */
+
+static int listen_at(const char *text)
+{
+	struct rcxlb_endpoint endpoint;
+	struct sockaddr_storage address;
+	struct error error;
+	const int one = 1;
+	socklen_t size;
+	int fd;
+
+	if (endpoint_parse(text, true, &endpoint, &error))
+		die(error.text);
+	size = address_of(&endpoint, &address);
+	fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) ||
+	    bind(fd, (struct sockaddr *)&address, size) || listen(fd, 4096))
+		die(strerror(errno));
+	return fd;
+}
+
+static int read_tickets(const struct program *program, struct ticket_keys *keys, struct error *error)
+{
+	FILE *file;
+
+	*keys = (struct ticket_keys){ .count = 0 };
+	if (!program->tickets)
+		return 0;
+	file = fopen(program->tickets, "re");
+	if (!file)
+		return failed(error, -errno, "%s: %s", program->tickets, strerror(errno));
+	keys->count = (unsigned int)fread(keys->keys, sizeof(keys->keys[0]), TICKET_KEYS_MAX, file);
+	fclose(file);
+	return 0;
+}
+
+/* 0, -errno, or 1: there are none, the service is plain. */
+static int read_identities(const struct program *program, struct identity_pem *pems, struct error *error)
+{
+	for (unsigned int i = 0; i < program->certificates_count; i++) {
+		int err = identity_read(program->certificates[i], program->keys[i], &pems[i], error);
+
+		if (err) {
+			while (i--)
+				identity_pem_free(&pems[i]);
+			return err;
+		}
+	}
+	return 0;
+}
+
+static int pick(void *data, const struct worker_client *client, const struct worker_backend *tried,
+		struct worker_backend *ret)
+{
+	struct program *program = data;
+
+	(void)client;
+	if (!program->backends_count || (tried && program->backends_count == 1))
+		return -EHOSTUNREACH;
+	if (tried && program->next % program->backends_count == tried->id)
+		program->next++;
+	ret->id = program->next++ % program->backends_count;
+	ret->endpoint = program->endpoints[ret->id];
+	program->picked++;
+	return 0;
+}
+
+static void ended(void *data, const struct worker_client *client, const struct worker_backend *backend,
+		  enum worker_outcome outcome)
+{
+	struct program *program = data;
+
+	(void)client;
+	(void)backend;
+	program->ended++;
+	program->failed += outcome == WORKER_CONNECT_FAILED;
+}
+
+static void drained(void *data)
+{
+	struct program *program = data;
+
+	event_base_loopexit(program->base, NULL);
+}
+
+/* Certificates and ticket keys, at the start and at SIGHUP. */
+static int use_files(struct program *program, const int *listeners, struct error *error)
+{
+	struct identity_pem pems[LIST_MAX];
+	struct tls_material material = { "test", pems, program->certificates_count };
+	struct worker_service service = { 1, listeners, program->listen_count, material.count ? &material : NULL };
+	struct worker_config config = {
+		.base = program->base,
+		.services = &service,
+		.services_count = 1,
+		.ktls = program->ktls,
+		.limits = program->limits,
+		.backends = { .data = program, .pick = pick, .ended = ended },
+		.drained = drained,
+	};
+	struct error warning = { "" };
+	int err = read_tickets(program, &config.tickets, error);
+
+	if (!err)
+		err = read_identities(program, pems, error);
+	if (err)
+		return err;
+	if (!program->worker)
+		err = worker_new(&config, &program->worker, &warning, error);
+	else {
+		err = material.count ? worker_set_tls(program->worker, 1, &material, &warning, error) : 0;
+		if (!err)
+			err = worker_set_tickets(program->worker, &config.tickets, error);
+	}
+	if (warning.text[0])
+		fprintf(stderr, "worker: warning: %s\n", warning.text);
+	for (unsigned int i = 0; i < material.count; i++)
+		identity_pem_free(&pems[i]);
+	return err;
+}
+
+/* --- What the tests ask --- */
+
+static json_t *array_of(const uint64_t *values, unsigned int count)
+{
+	json_t *array = json_array();
+
+	for (unsigned int i = 0; i < count; i++)
+		json_array_append_new(array, json_integer((json_int_t)values[i]));
+	return array;
+}
+
+static long resident_kib(void)
+{
+	FILE *file = fopen("/proc/self/statm", "re");
+	long pages = 0;
+
+	if (file) {
+		if (fscanf(file, "%*d %ld", &pages) != 1)
+			pages = 0;
+		fclose(file);
+	}
+	return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+static json_t *counters_json(const struct program *program)
+{
+	const struct worker_counters *counters = worker_counters(program->worker);
+	json_t *json = json_object();
+	struct rusage usage;
+
+#define PUT(name) json_object_set_new(json, #name, json_integer((json_int_t)counters->name))
+	PUT(accepted);
+	PUT(accept_pauses);
+	PUT(open);
+	PUT(handshaking);
+	PUT(handshakes_ok);
+	PUT(handshakes_resumed);
+	PUT(handshakes_failed);
+	PUT(handshakes_timed_out);
+	PUT(handshakes_evicted);
+	PUT(kernel_sends);
+	PUT(kernel_receives);
+	PUT(connects_failed);
+	PUT(connects_retried);
+	PUT(unserved);
+	PUT(bytes_up);
+	PUT(bytes_down);
+#undef PUT
+	json_object_set_new(json, "ktls_reasons", array_of(counters->ktls_reasons, KTLS_REASONS));
+	json_object_set_new(json, "path_reasons", array_of(counters->path_reasons, PATH_REASONS));
+	json_object_set_new(json, "relay_ends", array_of(counters->relay_ends, RELAY_ENDS));
+	json_object_set_new(json, "picked", json_integer((json_int_t)program->picked));
+	json_object_set_new(json, "ended", json_integer((json_int_t)program->ended));
+	json_object_set_new(json, "connect_failed", json_integer((json_int_t)program->failed));
+	json_object_set_new(json, "reloads", json_integer(program->reloads));
+	json_object_set_new(json, "reload_errors", json_integer(program->reload_errors));
+	json_object_set_new(json, "ktls", json_boolean(program->ktls.present));
+	json_object_set_new(json, "rss_kib", json_integer(resident_kib()));
+	getrusage(RUSAGE_SELF, &usage);
+	json_object_set_new(json, "cpu_us",
+			    json_integer((usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
+					 usage.ru_utime.tv_usec + usage.ru_stime.tv_usec));
+	return json;
+}
+
+static void on_control(evutil_socket_t fd, short what, void *arg)
+{
+	int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+	json_t *json;
+
+	(void)what;
+	if (peer < 0)
+		return;
+	json = counters_json(arg);
+	json_dumpfd(json, peer, 0);
+	json_decref(json);
+	close(peer);
+}
+
+static void on_signal(evutil_socket_t number, short what, void *arg)
+{
+	struct program *program = arg;
+	struct error error;
+
+	(void)what;
+	if (number == SIGTERM) {
+		worker_drain(program->worker);
+	} else if (use_files(program, NULL, &error)) {
+		fprintf(stderr, "worker: %s\n", error.text);
+		program->reload_errors++;
+	} else {
+		program->reloads++;
+	}
+}
+
+static void open_control(struct program *program)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	if (!program->control)
+		return;
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", program->control);
+	unlink(address.sun_path);
+	program->control_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (program->control_fd < 0 || bind(program->control_fd, (struct sockaddr *)&address, sizeof(address)) ||
+	    listen(program->control_fd, 16))
+		die(strerror(errno));
+	event_assign(&program->events[2], program->base, program->control_fd, EV_READ | EV_PERSIST, on_control,
+		     program);
+	event_add(&program->events[2], NULL);
+}
+
+int main(int argc, char **argv)
+{
+	struct program program = { .control_fd = -1 };
+	int listeners[LIST_MAX];
+	struct error error;
+
+	parse(&program, argc, argv);
+	for (unsigned int b = 0; b < program.backends_count; b++)
+		if (endpoint_parse(program.backends[b], false, &program.endpoints[b], &error))
+			die(error.text);
+	for (unsigned int l = 0; l < program.listen_count; l++)
+		listeners[l] = listen_at(program.listen[l]);
+	if (!program.no_kernel)
+		ktls_probe(&program.ktls);
+	program.base = event_base_new();
+	if (!program.base)
+		die("no event base");
+	if (use_files(&program, listeners, &error))
+		die(error.text);
+	evsignal_assign(&program.events[0], program.base, SIGHUP, on_signal, &program);
+	evsignal_assign(&program.events[1], program.base, SIGTERM, on_signal, &program);
+	event_add(&program.events[0], NULL);
+	event_add(&program.events[1], NULL);
+	open_control(&program);
+	puts("listening");
+	fflush(stdout);
+	event_base_dispatch(program.base);
+
+	worker_free(program.worker);
+	event_del(&program.events[0]);
+	event_del(&program.events[1]);
+	if (program.control_fd >= 0) {
+		event_del(&program.events[2]);
+		close(program.control_fd);
+	}
+	event_base_free(program.base);
+	libevent_global_shutdown();
+	return 0;
+}

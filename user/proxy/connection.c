@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "proxy/connection.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "proxy/clock.h"
+#include "proxy/dial.h"
+#include "proxy/handshake.h"
+
+enum phase { PHASE_HANDSHAKE, PHASE_DIAL, PHASE_RELAY };
+
+struct connection {
+	TAILQ_ENTRY(connection) all;
+	TAILQ_ENTRY(connection) handshaking;
+	struct connections *shared;
+	struct worker_client client;
+	struct worker_backend backend;
+	bool picked; /* `backend` is to be given back */
+	bool retried;
+	enum phase phase;
+	enum ktls_reason ktls;
+	bool tls;
+	struct side side; /* the client's, until the relay has it */
+	union {
+		struct handshake handshake;
+		struct dial dial;
+		struct relay relay;
+	};
+};
+
+#define container_of(pointer, member) ((struct connection *)((char *)(pointer)-offsetof(struct connection, member)))
+
+static void on_dialled(struct dial *dial, int err);
+
+/* --- The end --- */
+
+static void give_back(struct connection *connection, enum worker_outcome outcome)
+{
+	const struct worker_backends *backends = &connection->shared->backends;
+
+	if (connection->picked)
+		backends->ended(backends->data, &connection->client, &connection->backend, outcome);
+	connection->picked = false;
+}
+
+/* Its sockets are closed. */
+static void remove_connection(struct connection *connection)
+{
+	struct connections *shared = connection->shared;
+
+	give_back(connection, WORKER_ENDED);
+	TAILQ_REMOVE(&shared->all, connection, all);
+	shared->counters.open--;
+	free(connection);
+	if (shared->room)
+		shared->room(shared->data);
+}
+
+static void refuse(struct connection *connection)
+{
+	side_reset(&connection->side);
+	remove_connection(connection);
+}
+
+/* --- Relay --- */
+
+static void on_relayed(struct relay *relay, enum relay_end end)
+{
+	struct connection *connection = container_of(relay, relay);
+
+	connection->shared->counters.relay_ends[end]++;
+	remove_connection(connection);
+}
+
+static void start_relay(struct connection *connection, int fd)
+{
+	struct connections *shared = connection->shared;
+	struct relay *relay = &connection->relay;
+
+	connection->phase = PHASE_RELAY;
+	*relay = (struct relay){
+		.base = shared->base,
+		.buffers = &shared->buffers,
+		.limits = &shared->limits.relay,
+		.ended = on_relayed,
+		.client = connection->side,
+		.up.total = &shared->counters.bytes_up,
+		.down.total = &shared->counters.bytes_down,
+	};
+	side_init_plain(&relay->instance, fd);
+	side_moved(&relay->client);
+	connection->side.fd = -1;
+	if (relay_start(relay)) {
+		side_reset(&relay->client);
+		side_reset(&relay->instance);
+		on_relayed(relay, RELAY_NO_MEMORY);
+	}
+}
+
+/* --- Instance --- */
+
+/* Picks an instance and connects to it. */
+static void dial(struct connection *connection, const struct worker_backend *tried)
+{
+	struct connections *shared = connection->shared;
+	const struct worker_backends *backends = &shared->backends;
+	int fd;
+
+	connection->phase = PHASE_DIAL;
+	connection->dial = (struct dial){ .fd = -1, .ended = on_dialled };
+	if (backends->pick(backends->data, &connection->client, tried, &connection->backend)) {
+		shared->counters.unserved++;
+		refuse(connection);
+		return;
+	}
+	connection->picked = true;
+	fd = dial_socket(&connection->backend.endpoint);
+	if (fd < 0) {
+		on_dialled(&connection->dial, fd);
+		return;
+	}
+	if (backends->prepare)
+		backends->prepare(backends->data, fd, &connection->client, &connection->backend);
+	dial_start(&connection->dial, shared->base, fd, &connection->backend.endpoint, shared->limits.connect_ms);
+}
+
+static void on_dialled(struct dial *dialled, int err)
+{
+	struct connection *connection = container_of(dialled, dial);
+	struct connections *shared = connection->shared;
+
+	if (!err) {
+		start_relay(connection, dialled->fd);
+		return;
+	}
+	shared->counters.connects_failed++;
+	give_back(connection, WORKER_CONNECT_FAILED);
+	if (connection->retried) {
+		shared->counters.unserved++;
+		refuse(connection);
+		return;
+	}
+	struct worker_backend tried = connection->backend;
+
+	connection->retried = true;
+	shared->counters.connects_retried++;
+	dial(connection, &tried);
+}
+
+/* The client's socket is ready for bytes: what becomes of it? */
+static void route(struct connection *connection)
+{
+	/* Nobody hands sockets over yet: whatever the configuration permits, no instance takes one. */
+	const struct path_facts facts = {
+		.handoff = true,
+		.tls = connection->tls,
+		.ktls = connection->ktls,
+		.same_host = true,
+		.instance_takes = false,
+	};
+
+	connection->shared->counters.path_reasons[path_choose(&facts).reason]++;
+	dial(connection, NULL);
+}
+
+/* --- Handshake --- */
+
+static void leave_handshake(struct connection *connection)
+{
+	TAILQ_REMOVE(&connection->shared->handshaking, connection, handshaking);
+	connection->shared->counters.handshaking--;
+}
+
+/* The kernel takes the records where it can, and OpenSSL's memory goes. */
+static int take_over(struct connection *connection, SSL *ssl)
+{
+	struct worker_counters *counters = &connection->shared->counters;
+	struct records *records = OPENSSL_malloc(sizeof(*records));
+	struct ktls_result result;
+	int fd = connection->side.fd;
+
+	if (!records)
+		return -ENOMEM;
+	result = ktls_start(ssl, &connection->shared->ktls, records);
+	connection->ktls = result.reason;
+	counters->kernel_sends += result.sends;
+	counters->kernel_receives += result.receives;
+	counters->ktls_reasons[result.reason]++;
+	counters->handshakes_ok++;
+	counters->handshakes_resumed += SSL_session_reused(ssl);
+	if (result.reason == KTLS_COMPLETE) {
+		SSL_free(ssl);
+		side_init_kernel(&connection->side, fd, records);
+	} else {
+		OPENSSL_free(records);
+		side_init_openssl(&connection->side, fd, ssl);
+	}
+	return 0;
+}
+
+static void on_handshake(struct handshake *handshake, enum handshake_end end)
+{
+	struct connection *connection = container_of(handshake, handshake);
+	struct connections *shared = connection->shared;
+	struct worker_counters *counters = &shared->counters;
+	SSL *ssl = handshake->ssl;
+
+	leave_handshake(connection);
+	if (end == HANDSHAKE_OK && take_over(connection, ssl) == 0) {
+		route(connection);
+		if (shared->room)
+			shared->room(shared->data);
+		return;
+	}
+	if (end == HANDSHAKE_TIMED_OUT)
+		counters->handshakes_timed_out++;
+	else
+		counters->handshakes_failed++;
+	SSL_free(end == HANDSHAKE_OK ? ssl : NULL);
+	/* Not with a RST: the alert that says why is on its way. */
+	side_close(&connection->side);
+	remove_connection(connection);
+}
+
+static int start_handshake(struct connection *connection, struct tls_context *tls)
+{
+	struct connections *shared = connection->shared;
+	int err;
+
+	connection->phase = PHASE_HANDSHAKE;
+	connection->handshake.ended = on_handshake;
+	err = handshake_start(&connection->handshake, shared->base, tls, connection->side.fd,
+			      shared->limits.handshake_ms);
+	if (err)
+		return err;
+	TAILQ_INSERT_TAIL(&shared->handshaking, connection, handshaking);
+	shared->counters.handshaking++;
+	return 0;
+}
+
+void connection_start(struct connections *connections, int fd, const struct worker_client *client,
+		      struct tls_context *tls)
+{
+	struct connection *connection = calloc(1, sizeof(*connection));
+	const int one = 1;
+
+	if (!connection) {
+		close(fd);
+		return;
+	}
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	connection->shared = connections;
+	connection->client = *client;
+	connection->tls = tls;
+	side_init_plain(&connection->side, fd);
+	TAILQ_INSERT_TAIL(&connections->all, connection, all);
+	connections->counters.open++;
+	if (!tls)
+		route(connection);
+	else if (start_handshake(connection, tls))
+		refuse(connection);
+}
+
+/* --- All of them --- */
+
+void connections_init(struct connections *connections)
+{
+	*connections = (struct connections){ .base = NULL };
+	TAILQ_INIT(&connections->all);
+	TAILQ_INIT(&connections->handshaking);
+}
+
+void connections_free(struct connections *connections)
+{
+	struct connection *connection, *next;
+
+	connections->room = NULL;
+	for (connection = TAILQ_FIRST(&connections->all); connection; connection = next) {
+		next = TAILQ_NEXT(connection, all);
+		switch (connection->phase) {
+		case PHASE_HANDSHAKE:
+			leave_handshake(connection);
+			handshake_abandon(&connection->handshake);
+			break;
+		case PHASE_DIAL:
+			dial_abandon(&connection->dial);
+			break;
+		case PHASE_RELAY:
+			relay_abandon(&connection->relay);
+			break;
+		}
+		refuse(connection);
+	}
+	buffers_drain(&connections->buffers);
+}
+
+int64_t connections_oldest_handshake(const struct connections *connections)
+{
+	const struct connection *oldest = TAILQ_FIRST(&connections->handshaking);
+
+	return oldest ? clock_ms() - oldest->handshake.since_ms : -1;
+}
+
+void connections_evict(struct connections *connections)
+{
+	struct connection *oldest = TAILQ_FIRST(&connections->handshaking);
+
+	leave_handshake(oldest);
+	handshake_abandon(&oldest->handshake);
+	connections->counters.handshakes_evicted++;
+	refuse(oldest);
+}

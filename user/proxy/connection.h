@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One client's connection from accept() to its end: handshake, instance, relay. */
+#ifndef PROXY_CONNECTION_H
+#define PROXY_CONNECTION_H
+
+#include <sys/queue.h>
+
+#include "proxy/buffers.h"
+#include "proxy/worker.h"
+
+struct connection;
+TAILQ_HEAD(connection_list, connection);
+
+/* What all connections of a worker share. */
+struct connections {
+	struct event_base *base;
+	struct buffers buffers;
+	struct ktls_support ktls;
+	struct worker_limits limits;
+	struct worker_backends backends;
+	struct worker_counters counters;
+	struct connection_list all;
+	struct connection_list handshaking; /* oldest first */
+	/* A connection has ended, or left its handshake: there is room for another. Not with connections_free(). */
+	void (*room)(void *data);
+	void *data;
+};
+
+void connections_init(struct connections *connections);
+
+/* Cuts all. */
+void connections_free(struct connections *connections);
+
+/*
+ * A client was accepted; its non-blocking socket is the connection's. `tls` NULL: plain. Without memory the client gets
+ * a RST.
+ */
+void connection_start(struct connections *connections, int fd, const struct worker_client *client,
+		      struct tls_context *tls);
+
+/* How long the oldest handshake is under way, in ms; -1: there is none. */
+int64_t connections_oldest_handshake(const struct connections *connections);
+
+/* Ends the oldest handshake. */
+void connections_evict(struct connections *connections);
+
+#endif

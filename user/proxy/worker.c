@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "proxy/worker.h"
+
+#include <errno.h>
+#include <event2/event_struct.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "proxy/address.h"
+#include "proxy/clock.h"
+#include "proxy/connection.h"
+
+#define ACCEPT_BATCH	   16	/* clients taken before the others have their turn */
+#define HANDSHAKE_GRACE_MS 1000 /* a handshake this young is not given up for a newer one */
+#define PAUSE_MS	   100
+#define OTHER_DESCRIPTORS  64 /* listeners, pipes, logs and what libraries open */
+
+struct service {
+	uint32_t id;
+	struct tls_context *tls;
+};
+
+struct listener {
+	struct worker *worker;
+	struct service *service;
+	int fd; /* -1: closed */
+	struct event event;
+};
+
+struct worker {
+	struct connections connections;
+	struct ticket_keys tickets;
+	struct service *services;
+	unsigned int services_count;
+	struct listener *listeners;
+	unsigned int listeners_count;
+	bool paused, draining;
+	struct event pause; /* ends a pause when nothing else does */
+	void (*drained)(void *data);
+};
+
+/* --- Accepting --- */
+
+static void pause_accepting(struct worker *worker)
+{
+	struct timeval after = timeval_of_ms(PAUSE_MS);
+
+	if (worker->paused || worker->draining)
+		return;
+	worker->paused = true;
+	worker->connections.counters.accept_pauses++;
+	for (unsigned int l = 0; l < worker->listeners_count; l++)
+		event_del(&worker->listeners[l].event);
+	event_add(&worker->pause, &after);
+}
+
+static void resume_accepting(struct worker *worker)
+{
+	if (!worker->paused || worker->draining)
+		return;
+	worker->paused = false;
+	event_del(&worker->pause);
+	for (unsigned int l = 0; l < worker->listeners_count; l++)
+		event_add(&worker->listeners[l].event, NULL);
+}
+
+/* Room for one more client; a handshake that takes its time makes room for a new one. */
+static bool has_room(struct worker *worker, const struct service *service)
+{
+	struct connections *connections = &worker->connections;
+
+	if (connections->counters.open >= connections->limits.connections)
+		return false;
+	if (!service->tls || connections->counters.handshaking < connections->limits.handshakes)
+		return true;
+	if (connections_oldest_handshake(connections) < HANDSHAKE_GRACE_MS)
+		return false;
+	connections_evict(connections);
+	return true;
+}
+
+static bool is_out_of_resources(int err)
+{
+	return err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM;
+}
+
+/* Takes one client. False: there is none, or none can be taken now. */
+static bool accept_one(struct listener *listener)
+{
+	struct worker *worker = listener->worker;
+	struct worker_client client = { .service = listener->service->id };
+	struct sockaddr_storage peer, own;
+	socklen_t peer_size = sizeof(peer), own_size = sizeof(own);
+	int fd;
+
+	if (!has_room(worker, listener->service)) {
+		pause_accepting(worker);
+		return false;
+	}
+	fd = accept4(listener->fd, (struct sockaddr *)&peer, &peer_size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd < 0) {
+		if (is_out_of_resources(errno))
+			pause_accepting(worker);
+		/* Who left before being accepted (and whatever accept(2) passes on of the network) is no reason to
+		 * stop. */
+		return errno != EAGAIN && !is_out_of_resources(errno) && errno != EBADF && errno != EINVAL;
+	}
+	worker->connections.counters.accepted++;
+	if (getsockname(fd, (struct sockaddr *)&own, &own_size) || !address_endpoint(&own, &client.dialled) ||
+	    !address_endpoint(&peer, &client.address)) {
+		close(fd);
+		return true;
+	}
+	connection_start(&worker->connections, fd, &client, listener->service->tls);
+	return true;
+}
+
+static void on_listener(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	for (int i = 0; i < ACCEPT_BATCH && accept_one(arg); i++)
+		;
+}
+
+static void on_pause_over(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	resume_accepting(arg);
+}
+
+static void on_room(void *data)
+{
+	struct worker *worker = data;
+
+	resume_accepting(worker);
+	if (worker->draining && TAILQ_EMPTY(&worker->connections.all) && worker->drained)
+		event_active(&worker->pause, EV_TIMEOUT, 0);
+}
+
+/* Later, from the loop: whoever is told may free the worker. */
+static void on_drained(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker *worker = arg;
+
+	(void)fd;
+	(void)what;
+	if (worker->drained)
+		worker->drained(worker->connections.backends.data);
+}
+
+/* --- Making and ending --- */
+
+static int set_tls(struct worker *worker, struct service *service, const struct tls_material *tls,
+		   struct error *warning, struct error *error)
+{
+	struct tls_context *context;
+	int err = tls_context_new(tls, &worker->tickets, worker->connections.ktls.present, &context, warning, error);
+
+	if (err)
+		return err;
+	tls_context_unref(service->tls);
+	service->tls = context;
+	return 0;
+}
+
+static int listen_on(struct worker *worker, struct service *service, int fd, struct error *error)
+{
+	struct listener *listener = &worker->listeners[worker->listeners_count];
+
+	*listener = (struct listener){ .worker = worker, .service = service, .fd = fd };
+	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK))
+		return failed(error, -errno, "listening socket %d of service %u: %s", fd, service->id, strerror(errno));
+	if (event_assign(&listener->event, worker->connections.base, fd, EV_READ | EV_PERSIST, on_listener, listener) ||
+	    event_add(&listener->event, NULL))
+		return failed(error, -EINVAL, "listening socket %d of service %u cannot be watched", fd, service->id);
+	worker->listeners_count++;
+	return 0;
+}
+
+/* A client and its instance: two descriptors. */
+static void lower_connections(struct worker_limits *limits)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur == RLIM_INFINITY)
+		return;
+	if (files.rlim_cur < OTHER_DESCRIPTORS + 2)
+		limits->connections = 1;
+	else if (limits->connections > (files.rlim_cur - OTHER_DESCRIPTORS) / 2)
+		limits->connections = (uint32_t)((files.rlim_cur - OTHER_DESCRIPTORS) / 2);
+}
+
+static int start_services(struct worker *worker, const struct worker_config *config, struct error *warning,
+			  struct error *error)
+{
+	for (unsigned int s = 0; s < config->services_count; s++) {
+		const struct worker_service *given = &config->services[s];
+		struct service *service = &worker->services[worker->services_count++];
+		struct error said = { "" };
+		int err = 0;
+
+		service->id = given->id;
+		if (given->tls)
+			err = set_tls(worker, service, given->tls, &said, error);
+		if (!warning->text[0])
+			*warning = said;
+		for (unsigned int l = 0; !err && l < given->listeners_count; l++)
+			err = listen_on(worker, service, given->listeners[l], error);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static unsigned int count_listeners(const struct worker_config *config)
+{
+	unsigned int count = 0;
+
+	for (unsigned int s = 0; s < config->services_count; s++)
+		count += config->services[s].listeners_count;
+	return count;
+}
+
+static void close_listeners(struct worker *worker)
+{
+	for (unsigned int l = 0; l < worker->listeners_count; l++) {
+		event_del(&worker->listeners[l].event);
+		close(worker->listeners[l].fd);
+	}
+	worker->listeners_count = 0;
+}
+
+static int start(struct worker *worker, const struct worker_config *config, struct error *warning, struct error *error)
+{
+	struct connections *connections = &worker->connections;
+	int err = ticket_keys_check(&config->tickets, error);
+
+	if (err)
+		return err;
+	connections->base = config->base;
+	connections->ktls = config->ktls;
+	connections->limits = config->limits;
+	connections->backends = config->backends;
+	connections->room = on_room;
+	connections->data = worker;
+	lower_connections(&connections->limits);
+	worker->tickets = config->tickets;
+	worker->drained = config->drained;
+	if (!worker->services || !worker->listeners ||
+	    evtimer_assign(&worker->pause, config->base, on_pause_over, worker))
+		return failed(error, -ENOMEM, "no memory for a worker");
+	return start_services(worker, config, warning, error);
+}
+
+int worker_new(const struct worker_config *config, struct worker **ret, struct error *warning, struct error *error)
+{
+	struct worker *worker = calloc(1, sizeof(*worker));
+	int err;
+
+	warning->text[0] = 0;
+	if (!worker)
+		return failed(error, -ENOMEM, "no memory for a worker");
+	connections_init(&worker->connections);
+	worker->services = calloc(config->services_count + 1, sizeof(*worker->services));
+	worker->listeners = calloc(count_listeners(config) + 1, sizeof(*worker->listeners));
+	err = start(worker, config, warning, error);
+	if (err) {
+		/* The sockets stay the caller's. */
+		for (unsigned int l = 0; l < worker->listeners_count; l++)
+			event_del(&worker->listeners[l].event);
+		worker->listeners_count = 0;
+		worker_free(worker);
+		return err;
+	}
+	/* OpenSSL writes with write(2). */
+	signal(SIGPIPE, SIG_IGN);
+	*ret = worker;
+	return 0;
+}
+
+int worker_set_tls(struct worker *worker, uint32_t service, const struct tls_material *tls, struct error *warning,
+		   struct error *error)
+{
+	for (unsigned int s = 0; s < worker->services_count; s++)
+		if (worker->services[s].id == service)
+			return set_tls(worker, &worker->services[s], tls, warning, error);
+	return failed(error, -ENOENT, "this worker has no service %u", service);
+}
+
+int worker_set_tickets(struct worker *worker, const struct ticket_keys *keys, struct error *error)
+{
+	int err = ticket_keys_check(keys, error);
+
+	if (!err)
+		worker->tickets = *keys;
+	return err;
+}
+
+void worker_drain(struct worker *worker)
+{
+	if (worker->draining)
+		return;
+	/* Closing a listening socket resets who waits in its queue. */
+	for (unsigned int l = 0; l < worker->listeners_count; l++)
+		while (!worker->paused && accept_one(&worker->listeners[l]))
+			;
+	close_listeners(worker);
+	event_del(&worker->pause);
+	worker->draining = true;
+	evtimer_assign(&worker->pause, worker->connections.base, on_drained, worker);
+	if (TAILQ_EMPTY(&worker->connections.all))
+		event_active(&worker->pause, EV_TIMEOUT, 0);
+}
+
+const struct worker_counters *worker_counters(const struct worker *worker)
+{
+	return &worker->connections.counters;
+}
+
+void worker_free(struct worker *worker)
+{
+	if (!worker)
+		return;
+	close_listeners(worker);
+	connections_free(&worker->connections);
+	if (event_initialized(&worker->pause))
+		event_del(&worker->pause);
+	for (unsigned int s = 0; s < worker->services_count; s++)
+		tls_context_unref(worker->services[s].tls);
+	OPENSSL_cleanse(&worker->tickets, sizeof(worker->tickets));
+	free(worker->services);
+	free(worker->listeners);
+	free(worker);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A worker: takes clients' connections from listening sockets, ends TLS, and relays to instances. One event loop, one
+ * thread, no file system, nothing of BPF: who chooses instances is behind `struct worker_backends`.
+ */
+#ifndef PROXY_WORKER_H
+#define PROXY_WORKER_H
+
+#include <event2/event.h>
+#include <stdint.h>
+
+#include "core/error.h"
+#include "proxy/counters.h"
+#include "proxy/tls.h"
+#include "rcxlb/abi.h"
+
+/* A connection's client, as whoever chooses instances sees it. */
+struct worker_client {
+	uint32_t service;	       /* its id */
+	struct rcxlb_endpoint address; /* the client's */
+	struct rcxlb_endpoint dialled; /* where it connected to */
+};
+
+struct worker_backend {
+	uint32_t id;
+	struct rcxlb_endpoint endpoint;
+};
+
+enum worker_outcome {
+	WORKER_ENDED,	       /* the connection was made, and is over */
+	WORKER_CONNECT_FAILED, /* there was none; another instance may be asked for */
+};
+
+struct worker_backends {
+	void *data;
+	/*
+	 * The instance for a client. `tried` is the one that could just not be connected to, else NULL. 0, or -errno
+	 * when there is none: the client gets a RST.
+	 */
+	int (*pick)(void *data, const struct worker_client *client, const struct worker_backend *tried,
+		    struct worker_backend *ret);
+	/* May be NULL. The socket before it connects to the instance: to bind it, or to say whose it is. */
+	void (*prepare)(void *data, int fd, const struct worker_client *client, const struct worker_backend *backend);
+	/* Once after each successful pick(). */
+	void (*ended)(void *data, const struct worker_client *client, const struct worker_backend *backend,
+		      enum worker_outcome outcome);
+};
+
+struct worker_limits {
+	uint32_t connections;  /* clients at once */
+	uint32_t handshakes;   /* of these, in their handshake; past it the oldest goes when it has had its second */
+	uint32_t handshake_ms; /* how long one may take */
+	uint32_t connect_ms;   /* to an instance */
+	struct relay_limits relay;
+};
+
+#define WORKER_LIMITS_DEFAULT                                                                                          \
+	((struct worker_limits){ .connections = 32768,                                                                 \
+				 .handshakes = 4096,                                                                   \
+				 .handshake_ms = 10000,                                                                \
+				 .connect_ms = 3000,                                                                   \
+				 .relay = { .idle_ms = 3600000, .half_closed_ms = 60000 } })
+
+struct worker_service {
+	uint32_t id;
+	const int *listeners; /* listening sockets; the worker's once worker_new() has succeeded */
+	unsigned int listeners_count;
+	const struct tls_material *tls; /* NULL: plain TCP */
+};
+
+struct worker_config {
+	struct event_base *base;
+	const struct worker_service *services;
+	unsigned int services_count;
+	struct ticket_keys tickets;
+	struct ktls_support ktls; /* from ktls_probe(), by a process that may open sockets */
+	struct worker_limits limits;
+	struct worker_backends backends;
+	/* May be NULL. After worker_drain(), when the last connection has ended. It may free the worker. */
+	void (*drained)(void *data);
+};
+
+struct worker;
+
+/*
+ * Starts to accept, and has the process ignore SIGPIPE. The configuration is copied (the PEM bytes are used only in
+ * here). Each connection takes two descriptors: limits.connections is lowered to what RLIMIT_NOFILE permits. -errno
+ * with a sentence; *warning is what should be mended in a certificate, or empty.
+ */
+int worker_new(const struct worker_config *config, struct worker **ret, struct error *warning, struct error *error);
+
+/* New handshakes of the service use this from now on; in case of error it stays as it was. -ENOENT: no such service. */
+int worker_set_tls(struct worker *worker, uint32_t service, const struct tls_material *tls, struct error *warning,
+		   struct error *error);
+
+/* -EINVAL with a sentence, and the old keys stay. */
+int worker_set_tickets(struct worker *worker, const struct ticket_keys *keys, struct error *error);
+
+/* Takes those who have connected already, stops listening, and ends with the last connection (`drained`). */
+void worker_drain(struct worker *worker);
+
+const struct worker_counters *worker_counters(const struct worker *worker);
+
+/* Cuts what is open with RSTs; `ended` is called for each. NULL is fine. */
+void worker_free(struct worker *worker);
+
+#endif
