@@ -9,6 +9,8 @@ import pytest
 
 from harness import settings
 from harness.lab import BPFFS, Lab
+from harness.tls import make_identity
+from harness.worker import PROGRAM, Place
 
 TEST_SECONDS = 60
 TOOLS = ("ip", "nsenter", "bpftool", "setpriv")
@@ -73,3 +75,19 @@ def shared_lab(bpffs):
     made.load_with(3001, 3002)
     yield made
     made.close()
+
+
+@pytest.fixture
+def place():
+    """Where a worker runs by itself."""
+    if not PROGRAM.exists():
+        pytest.skip(f"{PROGRAM} does not exist: run make test-programs")
+    made = Place()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def identity(tmp_path_factory):
+    """One that does not matter."""
+    return make_identity(tmp_path_factory.mktemp("identity"), "any", "any.test")
