@@ -63,26 +63,53 @@ static struct tls_context *context_of(const SSL *ssl)
 	return SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
 }
 
-/* RFC 6066 section 3. A name that nobody has is no error: the default certificate lets the client judge. */
-static int on_server_name(SSL *ssl, int *alert, void *arg)
+static unsigned int read_16(const unsigned char *bytes)
 {
-	struct tls_context *context = context_of(ssl);
-	const char *asked = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-	char name[TLS_NAME_MAX], wildcard[TLS_NAME_MAX];
-	const struct named *found;
+	return (unsigned int)bytes[0] << 8 | bytes[1];
+}
 
-	(void)alert;
-	(void)arg;
-	if (!asked || !tls_name_normalize(asked, strlen(asked), false, name))
-		return SSL_TLSEXT_ERR_NOACK;
-	found = find_name(context, name);
+/*
+ * The name that the client asks for: ServerNameList of RFC 6066 section 3, whose one entry is a host_name. False when
+ * there is none, or it is no DNS name.
+ */
+static bool asked_name(SSL *ssl, char to[static TLS_NAME_MAX])
+{
+	const unsigned char *list;
+	size_t size;
+
+	if (!SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &list, &size))
+		return false;
+	return size > 5 && read_16(list) == size - 2 && list[2] == TLSEXT_NAMETYPE_host_name &&
+	       read_16(list + 3) == size - 5 && tls_name_normalize((const char *)list + 5, size - 5, false, to);
+}
+
+static unsigned int choice_for(const struct tls_context *context, const char *name)
+{
+	char wildcard[TLS_NAME_MAX];
+	const struct named *found = find_name(context, name);
+
 	if (!found && tls_name_wildcard(name, wildcard))
 		found = find_name(context, wildcard);
-	if (!found)
-		return SSL_TLSEXT_ERR_NOACK;
-	if (found->choice && !SSL_set_SSL_CTX(ssl, context->choices[found->choice].ssl))
-		return SSL_TLSEXT_ERR_ALERT_FATAL;
-	return SSL_TLSEXT_ERR_OK;
+	return found ? found->choice : 0;
+}
+
+/*
+ * Here and not when OpenSSL is through with server_name, because a session is looked for before that: one that began
+ * with another certificate must not be resumed (RFC 6066 section 3). A name that nobody has is no error: the default
+ * certificate lets the client judge.
+ */
+static int on_client_hello(SSL *ssl, int *alert, void *arg)
+{
+	struct tls_context *context = context_of(ssl);
+	char name[TLS_NAME_MAX];
+	unsigned int choice = asked_name(ssl, name) ? choice_for(context, name) : 0;
+
+	(void)arg;
+	if (choice && !SSL_set_SSL_CTX(ssl, context->choices[choice].ssl)) {
+		*alert = SSL_AD_INTERNAL_ERROR;
+		return SSL_CLIENT_HELLO_ERROR;
+	}
+	return SSL_CLIENT_HELLO_SUCCESS;
 }
 
 /* RFC 7301 section 3.2: a client that offers protocols, but not ours, is refused rather than misunderstood. */
@@ -140,13 +167,25 @@ static bool use_identity(SSL_CTX *ssl, const struct identity *identity)
 	return SSL_CTX_use_cert_and_key(ssl, identity->leaf, identity->key, identity->chain, 1);
 }
 
-static void set_session_id_context(SSL_CTX *ssl, const char *service)
+/* Sessions belong to a service and to what it shows there: the name is that of the choice's first certificate. */
+static void set_session_id_context(SSL_CTX *ssl, const char *service, const char *name)
 {
 	unsigned char digest[SHA256_DIGEST_LENGTH];
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
 
 	_Static_assert(sizeof(digest) <= SSL_MAX_SID_CTX_LENGTH, "a session id context");
-	SHA256((const unsigned char *)service, strlen(service), digest);
-	SSL_CTX_set_session_id_context(ssl, digest, sizeof(digest));
+	if (md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) && EVP_DigestUpdate(md, service, strlen(service) + 1) &&
+	    EVP_DigestUpdate(md, name, strlen(name)) && EVP_DigestFinal_ex(md, digest, NULL))
+		SSL_CTX_set_session_id_context(ssl, digest, sizeof(digest));
+	EVP_MD_CTX_free(md);
+}
+
+static const char *name_of(const struct tls_context *context, const struct choice *choice)
+{
+	for (int kind = 0; kind < IDENTITY_KINDS; kind++)
+		if (choice->identity[kind] != NONE && context->identities[choice->identity[kind]].names_count)
+			return context->identities[choice->identity[kind]].names[0];
+	return "";
 }
 
 static bool set_parameters(SSL_CTX *ssl)
@@ -159,7 +198,7 @@ static bool set_parameters(SSL_CTX *ssl)
 	       SSL_CTX_set_max_early_data(ssl, 0) && SSL_CTX_set_tlsext_ticket_key_evp_cb(ssl, on_ticket);
 }
 
-static SSL_CTX *make_ssl(struct tls_context *context, const char *service, bool ktls)
+static SSL_CTX *make_ssl(struct tls_context *context, bool ktls)
 {
 	SSL_CTX *ssl = SSL_CTX_new(TLS_server_method());
 
@@ -176,8 +215,7 @@ static SSL_CTX *make_ssl(struct tls_context *context, const char *service, bool 
 	SSL_CTX_set_read_ahead(ssl, !ktls);
 	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_timeout(ssl, TLS_SESSION_SECONDS);
-	set_session_id_context(ssl, service);
-	SSL_CTX_set_tlsext_servername_callback(ssl, on_server_name);
+	SSL_CTX_set_client_hello_cb(ssl, on_client_hello, NULL);
 	SSL_CTX_set_alpn_select_cb(ssl, on_alpn, NULL);
 	if (ktls)
 		keylog_enable(ssl);
@@ -216,9 +254,10 @@ static int add_choice(struct tls_context *context, const struct tls_material *ma
 	if (!choices)
 		return -ENOMEM;
 	context->choices = choices;
-	ssl = make_ssl(context, material->service, ktls);
+	ssl = make_ssl(context, ktls);
 	if (!ssl)
 		return -ENOMEM;
+	set_session_id_context(ssl, material->service, name_of(context, wanted));
 	choices[context->choices_count] = *wanted;
 	choices[context->choices_count++].ssl = ssl;
 	for (int kind = 0; kind < IDENTITY_KINDS; kind++)

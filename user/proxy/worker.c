@@ -68,19 +68,22 @@ static void resume_accepting(struct worker *worker)
 		event_add(&worker->listeners[l].event, NULL);
 }
 
-/* Room for one more client; a handshake that takes its time makes room for a new one. */
-static bool has_room(struct worker *worker, const struct service *service)
+static bool is_full_of_handshakes(const struct worker *worker, const struct service *service)
 {
-	struct connections *connections = &worker->connections;
+	const struct connections *connections = &worker->connections;
+
+	return service->tls && connections->counters.handshaking >= connections->limits.handshakes;
+}
+
+/* Room for one more client. A handshake that takes its time makes room for a new one. */
+static bool has_room(const struct worker *worker, const struct service *service)
+{
+	const struct connections *connections = &worker->connections;
 
 	if (connections->counters.open >= connections->limits.connections)
 		return false;
-	if (!service->tls || connections->counters.handshaking < connections->limits.handshakes)
-		return true;
-	if (connections_oldest_handshake(connections) < HANDSHAKE_GRACE_MS)
-		return false;
-	connections_evict(connections);
-	return true;
+	return !is_full_of_handshakes(worker, service) ||
+	       connections_oldest_handshake(connections) >= HANDSHAKE_GRACE_MS;
 }
 
 static bool is_out_of_resources(int err)
@@ -115,6 +118,8 @@ static bool accept_one(struct listener *listener)
 		close(fd);
 		return true;
 	}
+	if (is_full_of_handshakes(worker, listener->service))
+		connections_evict(&worker->connections);
 	connection_start(&worker->connections, fd, &client, listener->service->tls);
 	return true;
 }

@@ -1,0 +1,514 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""TLS at a worker: versions and ciphers, certificates by name, resumption, what is refused, and who makes the records."""
+import os
+import resource
+import shutil
+import ssl
+import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from harness import settings, tls
+from harness.poll import wait_equal
+from harness.worker import ADDRESS, PORT, PROGRAM, read_all
+
+# curl, s_client and Node have no use for more.
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nhello\n"
+CIPHERS_13 = {
+    "AES128-GCM-SHA256": "TLS_AES_128_GCM_SHA256",
+    "AES256-GCM-SHA384": "TLS_AES_256_GCM_SHA384",
+    "CHACHA20-POLY1305": "TLS_CHACHA20_POLY1305_SHA256",
+}
+KTLS_COMPLETE, KTLS_NO_KERNEL = 0, 1
+each_version = pytest.mark.parametrize("version", ["1.2", "1.3"])
+
+
+class Answering:
+    """Instances on a port that answer every connection's first bytes, and end when the client does."""
+
+    def __init__(self, place, port, answer=ANSWER):
+        self.listener = place.listening(port, backlog=4096)
+        self.answer = answer
+        self.pool = ThreadPoolExecutor(32)
+        self.thread = threading.Thread(target=self._accept, daemon=True)
+        self.thread.start()
+
+    def _accept(self):
+        while True:
+            try:
+                sock, _ = self.listener.accept()
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+            self.pool.submit(self._serve, sock)
+
+    def _serve(self, sock):
+        with sock:
+            sock.settimeout(20 * settings.PATIENCE)
+            if sock.recv(65536):
+                sock.sendall(self.answer)
+
+
+@pytest.fixture
+def instance(place):
+    return Answering(place, 3001)
+
+
+def exchange(client, question=b"GET / HTTP/1.1\r\nHost: any.test\r\n\r\n"):
+    client.sendall(question)
+    return read_all(client)
+
+
+def ask(place, *arguments, **more):
+    """One connection's answer; the client's object, closed."""
+    client = place.tls(*arguments, **more)
+    assert exchange(client) == ANSWER
+    client.shutdown()
+    client.close()
+    return client
+
+
+def expect_kernel(worker, connections):
+    """Where the kernel has TLS it makes all records; where not, the reason says so."""
+    counters = worker.counters()
+    if counters["ktls"]:
+        assert counters["ktls_reasons"][KTLS_COMPLETE] == connections, counters["ktls_reasons"]
+        assert counters["kernel_sends"] == counters["kernel_receives"] == connections
+    else:
+        assert counters["ktls_reasons"][KTLS_NO_KERNEL] == connections
+        assert counters["kernel_sends"] == counters["kernel_receives"] == 0
+
+
+# --- Versions and ciphers ---
+
+
+@each_version
+@pytest.mark.parametrize("cipher", tls.CIPHERS_12)
+@pytest.mark.parametrize("kind", ["ec", "rsa"])
+def test_each_version_and_cipher(place, instance, version, cipher, kind):
+    worker = place.worker(backends=[3001], identities=[tls.make_identity(place.folder, "it", "it.test", kind=kind)])
+    words = ["curl", "--silent", "--show-error", "--insecure", "--max-time", "20", "--http1.1", "--tlsv1.2",
+             "--tls-max", version, f"https://{ADDRESS}:{PORT}/"]
+    if version == "1.2":
+        words += ["--ciphers", f"ECDHE-{'ECDSA' if kind == 'ec' else 'RSA'}-{cipher}"]
+    else:
+        words += ["--tls13-ciphers", CIPHERS_13[cipher]]
+    done = place.run(words)
+    assert done.stdout == b"hello\n", done.stderr
+    expect_kernel(worker, 1)
+
+
+@each_version
+@pytest.mark.parametrize("cipher", tls.CIPHERS_12)
+def test_a_large_transfer_with_each_cipher(place, identity, version, cipher):
+    listener = place.listening(3001)
+    worker = place.worker(backends=[3001], identities=[identity])
+    if version == "1.2":
+        using = tls.context(version, f"ECDHE-ECDSA-{cipher}")
+    else:
+        using = tls.context(version)  # Python has no way to choose among these: one cipher is enough
+        if cipher != tls.CIPHERS_12[1]:
+            pytest.skip("Python cannot choose TLS 1.3's cipher; s_client and curl do, in other tests")
+    client = place.tls(using)
+    sock = place.accepted(listener)
+    up, down = os.urandom(4 << 20), os.urandom(4 << 20)
+    sender = threading.Thread(target=lambda: (client.sendall(up), client.shutdown()))
+    sender.start()
+    assert read_all(sock) == up
+    sender.join()
+    sender = threading.Thread(target=lambda: (sock.sendall(down), sock.close()))
+    sender.start()
+    assert read_all(client) == down
+    sender.join()
+    expect_kernel(worker, 1)
+
+
+@pytest.mark.parametrize("options", [["-tls1"], ["-tls1_1"], ["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA"],
+                                     ["-tls1_2", "-cipher", "AES128-GCM-SHA256"]])
+def test_what_is_too_old_is_refused(place, instance, identity, options):
+    worker = place.worker(backends=[3001], identities=[identity])
+    words = ["openssl", "s_client", "-connect", f"{ADDRESS}:{PORT}", *options]
+    if options[0] in ("-tls1", "-tls1_1"):
+        words += ["-cipher", "DEFAULT@SECLEVEL=0"]
+    done = place.run(words, stdin=subprocess.DEVNULL)
+    assert done.returncode != 0
+    assert b"alert" in done.stderr, done.stderr
+    worker.await_counter("handshakes_failed", 1)
+    ask(place)
+
+
+@each_version
+def test_http_1_1_is_what_is_spoken(place, instance, identity, version):
+    place.worker(backends=[3001], identities=[identity])
+    assert ask(place, tls.context(version, alpn=["h2", "http/1.1"])).tls.selected_alpn_protocol() == "http/1.1"
+    assert ask(place, tls.context(version)).tls.selected_alpn_protocol() is None
+    with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
+        place.tls(tls.context(version, alpn=["h2"]))
+
+
+def test_what_is_no_tls_is_refused(place, instance, identity):
+    worker = place.worker(backends=[3001], identities=[identity])
+    client = place.connect()
+    client.sendall(b"GET / HTTP/1.1\r\nHost: any.test\r\n\r\n")
+    read_to_the_end(client)
+    worker.await_counter("handshakes_failed", 1)
+    assert worker["picked"] == 0
+    ask(place)
+
+
+def read_to_the_end(sock):
+    try:
+        return read_all(sock)
+    except ConnectionResetError:
+        return b""
+
+
+# --- Other people's clients ---
+
+
+def test_a_node_client(place, instance, identity):
+    if not shutil.which("node"):
+        pytest.skip("Node.js is not installed")
+    place.worker(backends=[3001], identities=[identity])
+    script = (
+        "const https = require('https');"
+        f"https.get({{host: '{ADDRESS}', port: {PORT}, rejectUnauthorized: false}}, (res) => {{"
+        "let body = ''; res.on('data', (d) => body += d); res.on('end', () => console.log(res.statusCode, body)); })"
+    )
+    done = place.run(["node", "-e", script])
+    assert done.stdout == b"200 hello\n\n", done.stderr
+
+
+@each_version
+def test_python_s_own_sockets(place, instance, identity, version):
+    place.worker(backends=[3001], identities=[identity])
+    with tls.context(version).wrap_socket(place.connect()) as client:
+        client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        assert read_all(client) == ANSWER
+        client.unwrap()  # raises when close_notify did not come
+
+
+# --- Certificates ---
+
+
+@pytest.fixture
+def several(place):
+    make = lambda name, *hosts, **more: tls.make_identity(place.folder, name, *hosts, **more)
+    return {
+        "first": make("first", "first.test"),
+        "ec": make("ec", "both.test"),
+        "rsa": make("rsa", "both.test", kind="rsa"),
+        "wild": make("wild", "*.wild.test"),
+        "exact": make("exact", "exact.wild.test"),
+    }
+
+
+ASKED = [
+    ("first.test", "first"),
+    ("FIRST.test", "first"),
+    ("a.wild.test", "wild"),
+    ("exact.wild.test", "exact"),
+    ("a.b.wild.test", "first"),
+    ("wild.test", "first"),
+    ("unknown.test", "first"),
+    (None, "first"),
+]
+
+
+@each_version
+def test_the_certificate_is_the_one_for_the_name(place, instance, several, version):
+    place.worker(backends=[3001], identities=several.values())
+    for host, expected in ASKED:
+        client = ask(place, tls.context(version), host)
+        assert client.certificate == several[expected].der, host
+
+
+def test_rsa_and_ecdsa_stand_beside_each_other(place, instance, several):
+    place.worker(backends=[3001], identities=several.values())
+    for cipher, expected in (("ECDHE-RSA-AES128-GCM-SHA256", "rsa"), ("ECDHE-ECDSA-AES128-GCM-SHA256", "ec")):
+        client = ask(place, tls.context("1.2", cipher), "both.test")
+        assert client.certificate == several[expected].der
+    for algorithm, expected in (("rsa_pss_rsae_sha256", "rsa"), ("ecdsa_secp256r1_sha256", "ec")):
+        done = place.run(["openssl", "s_client", "-connect", f"{ADDRESS}:{PORT}", "-servername", "both.test",
+                          "-tls1_3", "-sigalgs", algorithm], stdin=subprocess.DEVNULL)
+        pem = several[expected].certificate.read_bytes().strip()
+        assert pem in done.stdout, (algorithm, done.stderr)
+
+
+def test_an_ed25519_certificate(place, instance):
+    it = tls.make_identity(place.folder, "ed", "ed.test", kind="ed25519")
+    place.worker(backends=[3001], identities=[it])
+    assert ask(place, host="ed.test").certificate == it.der
+
+
+def failing_start(place, *options):
+    """What a worker says that cannot start."""
+    done = place.run([*settings.WRAPPER, PROGRAM, "--listen", f"{ADDRESS}:{PORT}", *options])
+    assert done.returncode == 1
+    return done.stderr.decode()
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o602, 0o610])
+def test_a_key_that_others_may_use_is_refused(place, identity, mode):
+    key = place.folder / "open.key"
+    shutil.copy(identity.key, key)
+    key.chmod(mode)
+    said = failing_start(place, "--certificate", identity.certificate, "--key", key)
+    assert f"key {key} may be used by others" in said
+    assert f"chmod 600 {key}" in said
+
+
+def bad_pairs(folder, identity):
+    other = tls.make_identity(folder, "other", "other.test")
+    secret = folder / "secret.key"
+    tls.openssl("pkey", "-in", identity.key, "-aes256", "-passout", "pass:secret", "-out", secret)
+    weak = folder / "weak.key"
+    tls.openssl("genrsa", "-out", weak, 1024)
+    texts = {"empty": b"", "damaged": identity.certificate.read_bytes()[:200] + b"\n-----END CERTIFICATE-----\n"}
+    for name, text in texts.items():
+        (folder / name).write_bytes(text)
+    for path in (secret, weak, folder / "empty"):
+        path.chmod(0o600)
+    return [
+        (identity.certificate, other.key, "does not belong to certificate"),
+        (identity.certificate, secret, "protected by a passphrase"),
+        (identity.certificate, weak, "2048 at least"),
+        (identity.certificate, folder / "empty", "no private key"),
+        (identity.certificate, folder / "missing", "cannot be opened: No such file"),
+        (identity.certificate, folder, "not a regular file"),
+        (folder / "empty", identity.key, "no CERTIFICATE block"),
+        (folder / "damaged", identity.key, "is damaged"),
+        (folder / "missing", identity.key, "cannot be opened: No such file"),
+    ]
+
+
+def test_files_that_cannot_be_used_are_named(place, identity):
+    for certificate, key, expected in bad_pairs(place.folder, identity):
+        said = failing_start(place, "--certificate", certificate, "--key", key)
+        assert expected in said, (certificate, key)
+        assert str(certificate) in said or str(key) in said
+        assert said.count("\n") == 1
+
+
+def test_an_expired_certificate_is_a_warning(place, instance):
+    path = place.folder / "expired.pem"
+    key = place.folder / "expired.key"
+    request = place.folder / "expired.csr"
+    tls.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out",
+                request, "-subj", "/CN=expired.test")
+    key.chmod(0o600)
+    tls.openssl("x509", "-req", "-in", request, "-signkey", key, "-out", path, "-days", "-1")
+    errors = place.folder / "errors"
+    place.worker(backends=[3001], identities=[tls.Identity(path, key)],
+                 before=["sh", "-c", f'exec "$0" "$@" 2>{errors}'])
+    assert f"certificate {path} expired at" in errors.read_text()
+    ask(place)
+
+
+def replace(identity, by):
+    shutil.copy(by.certificate, identity.certificate)
+    shutil.copy(by.key, identity.key)
+
+
+def test_a_certificate_is_changed_under_load(place, instance):
+    """No handshake fails, connections that are open go on, and new ones get the new certificate."""
+    used = tls.make_identity(place.folder, "used", "it.test")
+    kinds = [tls.make_identity(place.folder, f"n{i}", "it.test", kind=kind) for i, kind in enumerate(["ec", "rsa"])]
+    worker = place.worker(backends=[3001], identities=[used])
+    early = place.tls(host="it.test")
+    stop = threading.Event()
+    served = []
+
+    def load():
+        while not stop.is_set():
+            served.append(ask(place, host="it.test"))
+
+    with ThreadPoolExecutor(4) as pool:
+        loads = [pool.submit(load) for _ in range(4)]
+        for turn in range(settings.scaled(20, 6)):
+            replace(used, kinds[turn % 2])
+            assert worker.reload()
+            assert ask(place, host="it.test").certificate == kinds[turn % 2].der
+        stop.set()
+        for done in loads:
+            done.result()
+    assert exchange(early) == ANSWER
+    assert worker["handshakes_failed"] == 0
+    assert len(served) > 0
+
+
+def test_a_reload_that_fails_changes_nothing(place, instance):
+    used = tls.make_identity(place.folder, "used", "it.test")
+    other = tls.make_identity(place.folder, "other", "it.test")
+    der = used.der
+    worker = place.worker(backends=[3001], identities=[used])
+    shutil.copy(other.certificate, used.certificate)
+    assert not worker.reload()
+    assert ask(place, host="it.test").certificate == der
+
+
+# --- Resumption ---
+
+
+def write_tickets(place, *keys):
+    path = place.folder / "tickets"
+    path.write_bytes(b"".join(keys))
+    return path
+
+
+def ticket_of(client):
+    return client.tls.session
+
+
+@each_version
+def test_sessions_are_resumed_at_every_worker_and_after_a_rotation(place, instance, identity, version):
+    keys = [os.urandom(80) for _ in range(4)]
+    options = ["--tickets", write_tickets(place, keys[0])]
+    workers = [place.worker(*options, backends=[3001], identities=[identity], port=port) for port in (PORT, PORT + 1)]
+    using = tls.context(version)
+    first = ask(place, using, "any.test")
+    assert not first.tls.session_reused
+    assert ask(place, using, "any.test", ticket_of(first)).tls.session_reused
+    assert ask(place, using, "any.test", ticket_of(first), port=PORT + 1).tls.session_reused, "the other worker"
+
+    write_tickets(place, keys[1], keys[0])
+    assert all(worker.reload() for worker in workers)
+    renewed = ask(place, using, "any.test", ticket_of(first))
+    assert renewed.tls.session_reused, "an older key still decrypts"
+
+    write_tickets(place, keys[2], keys[1])
+    assert all(worker.reload() for worker in workers)
+    assert ask(place, using, "any.test", ticket_of(renewed), port=PORT + 1).tls.session_reused, "was renewed"
+    assert not ask(place, using, "any.test", ticket_of(first)).tls.session_reused, "its key is gone"
+    assert workers[0]["handshakes_failed"] == 0
+    assert workers[0]["handshakes_resumed"] == 2
+
+
+@each_version
+def test_without_ticket_keys_nothing_is_resumed(place, instance, identity, version):
+    place.worker(backends=[3001], identities=[identity])
+    using = tls.context(version)
+    first = ask(place, using, "any.test")
+    assert not ask(place, using, "any.test", ticket_of(first)).tls.session_reused
+
+
+@each_version
+def test_a_session_of_one_name_is_not_resumed_for_another(place, instance, several, version):
+    place.worker("--tickets", write_tickets(place, os.urandom(80)), backends=[3001], identities=several.values())
+    using = tls.context(version)
+    first = ask(place, using, "first.test")
+    other = ask(place, using, "a.wild.test", ticket_of(first))
+    assert not other.tls.session_reused
+    assert other.certificate == several["wild"].der
+
+
+# --- Who wants too much ---
+
+
+def test_handshakes_that_never_finish_are_no_hindrance(place, instance, identity):
+    """Many that send nothing or half a greeting; others are served meanwhile, and the many end."""
+    count = settings.scaled(2000, 200)
+    worker = place.worker("--handshake-ms", 10000, backends=[3001], identities=[identity],
+                          before=["prlimit", f"--nofile={4 * count + 1000}"])
+    with raised_nofile(2 * count + 500):
+        idle = []
+        for i in range(count):
+            sock = place.connect()
+            if i % 2:
+                sock.sendall(b"\x16\x03\x01\x02\x00\x01\x00")
+            idle.append(sock)
+        worker.await_counter("handshaking", count)
+        for _ in range(20):
+            ask(place)
+        wait_equal(lambda: worker["handshakes_timed_out"], count, "all timed out", seconds=60)
+        for sock in idle:
+            assert read_to_the_end(sock) == b""
+            sock.close()
+    assert worker["handshakes_ok"] == 20
+
+
+class raised_nofile:
+    """This process may open so many files meanwhile."""
+
+    def __init__(self, count):
+        self.count = count
+
+    def __enter__(self):
+        self.former = resource.getrlimit(resource.RLIMIT_NOFILE)
+        soft = max(self.count, self.former[0])
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, max(soft, self.former[1])))
+
+    def __exit__(self, *_):
+        resource.setrlimit(resource.RLIMIT_NOFILE, self.former)
+
+
+def test_past_the_bound_the_oldest_handshake_makes_room(place, instance, identity):
+    worker = place.worker("--handshakes", 5, backends=[3001], identities=[identity])
+    idle = [place.connect() for _ in range(5)]
+    worker.await_counter("handshaking", 5)
+    ask(place)  # waits until the oldest has had its second
+    assert worker["handshakes_evicted"] == 1
+    assert read_to_the_end(idle[0]) == b""
+    assert worker["handshaking"] == 4
+
+
+def s_client(place, *options, texts):
+    """openssl s_client with some lines typed in, each when the answer to the one before was seen; all that it says."""
+    process = subprocess.Popen(
+        place.namespace.command("openssl", "s_client", "-connect", f"{ADDRESS}:{PORT}", *options),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )
+    try:
+        said = b""
+        for awaited, text in texts:
+            while awaited not in said:
+                piece = process.stdout.read1(4096)
+                assert piece, said
+                said += piece
+            process.stdin.write(text)
+            process.stdin.flush()
+        while True:
+            piece = process.stdout.read1(4096)
+            said += piece
+            if not piece or b"hello" in piece:
+                return said
+    finally:
+        process.kill()
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
+
+
+def test_renegotiation_is_refused(place, instance, identity):
+    worker = place.worker(backends=[3001], identities=[identity])
+    said = s_client(place, "-tls1_2", texts=[(b"Verify return code", b"R\n")])
+    assert b"no renegotiation" in said, said
+    expect_kernel(worker, 1)
+    ask(place)
+
+
+REKEYS = tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2]) >= (6, 14)
+
+
+@pytest.mark.parametrize("command", [b"k", b"K"], ids=["without", "with an answer"])
+def test_new_keys(place, instance, identity, command):
+    """A KeyUpdate: the kernel takes the new keys, if it can; if not, the connection ends."""
+    worker = place.worker(backends=[3001], identities=[identity])
+    said = s_client(place, "-tls1_3", texts=[(b"Verify return code", command + b"\n"),
+                                             (b"KEYUPDATE", b"GET / HTTP/1.1\r\n\r\n")])
+    if REKEYS or not worker["ktls"]:
+        assert b"hello" in said, said
+    else:
+        assert b"alert internal error" in said, said
+        worker.await_counter("open", 0)
+    expect_kernel(worker, 1)
+
+
+def test_without_kernel_tls_all_is_the_same(place, instance, identity):
+    worker = place.worker("--no-kernel", backends=[3001], identities=[identity])
+    for version in ("1.2", "1.3"):
+        ask(place, tls.context(version))
+    assert worker["ktls_reasons"][KTLS_NO_KERNEL] == 2
