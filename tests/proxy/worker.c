@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #include "core/endpoint.h"
-#include "proxy/address.h"
+#include "core/address.h"
 #include "proxy/identity_file.h"
 #include "proxy/worker.h"
 

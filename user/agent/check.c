@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "agent/address.h"
+#include "core/address.h"
 #include "core/endpoint.h"
 
 #define HEAD_MAX 65536
@@ -219,9 +219,8 @@ static void bind_early(struct check *check, int fd)
 	if (bind(fd, (struct sockaddr *)&at, size))
 		return;
 	size = sizeof(at);
-	if (getsockname(fd, (struct sockaddr *)&at, &size))
+	if (getsockname(fd, (struct sockaddr *)&at, &size) || !address_endpoint(&at, &check->local))
 		return;
-	check->local = endpoint_of(&at);
 	check->hooks.dials(&check->local, check->hooks.context);
 }
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/address.h"
+#include "core/address.h"
 #include "agent/exposition.h"
 #include "core/endpoint.h"
 

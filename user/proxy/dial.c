@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "proxy/address.h"
+#include "core/address.h"
 #include "proxy/clock.h"
 
 int dial_socket(const struct rcxlb_endpoint *to)

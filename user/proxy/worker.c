@@ -10,7 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "proxy/address.h"
+#include "core/address.h"
 #include "proxy/clock.h"
 #include "proxy/connection.h"
 

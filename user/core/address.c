@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "proxy/address.h"
+#include "core/address.h"
 
 #include "core/endpoint.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Endpoints as the socket calls want them. */
-#ifndef PROXY_ADDRESS_H
-#define PROXY_ADDRESS_H
+/* Endpoints as the socket calls want them. Pure. */
+#ifndef CORE_ADDRESS_H
+#define CORE_ADDRESS_H
 
+#include <stdbool.h>
 #include <sys/socket.h>
 
 #include "rcxlb/abi.h"
