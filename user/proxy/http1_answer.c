@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "proxy/http1_answer.h"
+
+#include "proxy/http1_write.h"
+
+struct phrase {
+	int status;
+	struct http1_span line;
+};
+
+#define LINE(text)                                                                                                     \
+	{                                                                                                              \
+		(text), sizeof(text) - 1                                                                               \
+	}
+
+/* RFC 9110 15, RFC 6585 5. */
+static const struct phrase phrases[] = {
+	{ 400, LINE("400 Bad Request") },
+	{ 408, LINE("408 Request Timeout") },
+	{ 413, LINE("413 Content Too Large") },
+	{ 414, LINE("414 URI Too Long") },
+	{ 417, LINE("417 Expectation Failed") },
+	{ 421, LINE("421 Misdirected Request") },
+	{ 431, LINE("431 Request Header Fields Too Large") },
+	{ 501, LINE("501 Not Implemented") },
+	{ 502, LINE("502 Bad Gateway") },
+	{ 503, LINE("503 Service Unavailable") },
+	{ 504, LINE("504 Gateway Timeout") },
+	{ 505, LINE("505 HTTP Version Not Supported") },
+	{ 500, LINE("500 Internal Server Error") },
+};
+
+ssize_t http1_answer_write(const struct http1_answer *answer, char *to, size_t room)
+{
+	struct http1_out out = { to, to + room, false };
+	const struct phrase *phrase = phrases;
+
+	while (phrase->status != answer->status && phrase->status != 500)
+		phrase++;
+	HTTP1_PUT(&out, "HTTP/1.1 ");
+	http1_put(&out, phrase->line);
+	/* 414 and 501 may be cached when nothing speaks against it, RFC 9110 15.1. */
+	HTTP1_PUT(&out, "\r\nContent-Type: text/plain\r\nCache-Control: no-store\r\nContent-Length: ");
+	http1_put_decimal(&out, phrase->line.length + 1);
+	HTTP1_PUT(&out, "\r\n");
+	if (answer->retry_after) {
+		HTTP1_PUT(&out, "Retry-After: ");
+		http1_put_decimal(&out, answer->retry_after);
+		HTTP1_PUT(&out, "\r\n");
+	}
+	if (!answer->keep)
+		HTTP1_PUT(&out, "Connection: close\r\n");
+	else if (answer->http10)
+		HTTP1_PUT(&out, "Connection: keep-alive\r\n");
+	HTTP1_PUT(&out, "\r\n");
+	if (!answer->head) {
+		http1_put(&out, phrase->line);
+		HTTP1_PUT(&out, "\n");
+	}
+	return http1_written(&out, to);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The proxy's own answers: small and plain. Pure. */
+#ifndef PROXY_HTTP1_ANSWER_H
+#define PROXY_HTTP1_ANSWER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* Enough for each of them. */
+#define HTTP1_ANSWER_ROOM 512
+
+struct http1_answer {
+	/* 400, 408, 413, 414, 417, 421, 431, 501, 502, 503, 504 or 505; any other is sent as 500. */
+	int status;
+	unsigned int retry_after; /* seconds, RFC 9110 10.2.3; 0: not said */
+	bool head;		  /* to HEAD: without the body */
+	bool keep;		  /* the connection stays open. Never after HTTP1_FAILED. */
+	bool http10;		  /* the client speaks HTTP/1.0, where keeping must be said */
+};
+
+/* Writes head and body. Returns the bytes written, or -ENOSPC. */
+ssize_t http1_answer_write(const struct http1_answer *answer, char *to, size_t room);
+
+#endif

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "proxy/http1_chars.h"
+
+#include <string.h>
+
+#define NAME	  (HTTP1_TOKEN | HTTP1_TEXT | HTTP1_TARGET | HTTP1_HOST_NAME)
+#define MARK	  (HTTP1_TOKEN | HTTP1_TEXT | HTTP1_TARGET)
+#define DELIMITER (HTTP1_TEXT | HTTP1_TARGET)
+
+const uint8_t http1_char_sets[256] = {
+	['\t'] = HTTP1_TEXT,
+	[' '] = HTTP1_TEXT,
+	['!'] = MARK,
+	['"'] = HTTP1_TEXT,
+	['#'] = HTTP1_TOKEN | HTTP1_TEXT,
+	['$' ... '\''] = MARK,
+	['(' ... ')'] = DELIMITER,
+	['*' ... '+'] = MARK,
+	[','] = DELIMITER,
+	['-' ... '.'] = NAME,
+	['/'] = DELIMITER,
+	['0' ... '9'] = NAME | HTTP1_DIGIT | HTTP1_HEX,
+	[':' ... ';'] = DELIMITER,
+	['<'] = HTTP1_TEXT,
+	['='] = DELIMITER,
+	['>'] = HTTP1_TEXT,
+	['?' ... '@'] = DELIMITER,
+	['A' ... 'F'] = NAME | HTTP1_HEX,
+	['G' ... 'Z'] = NAME,
+	['['] = DELIMITER,
+	['\\'] = HTTP1_TEXT,
+	[']'] = DELIMITER,
+	['^'] = MARK,
+	['_'] = NAME,
+	['`'] = MARK,
+	['a' ... 'f'] = NAME | HTTP1_HEX,
+	['g' ... 'z'] = NAME,
+	['{'] = DELIMITER,
+	['|'] = MARK,
+	['}'] = DELIMITER,
+	['~'] = NAME,
+	[0x80 ... 0xff] = HTTP1_TEXT,
+};
+
+#define EIGHT(c)                                                                                                       \
+	[c] = (c), [(c) + 1] = (c) + 1, [(c) + 2] = (c) + 2, [(c) + 3] = (c) + 3, [(c) + 4] = (c) + 4,                 \
+	[(c) + 5] = (c) + 5, [(c) + 6] = (c) + 6, [(c) + 7] = (c) + 7
+#define LOWER(c)  [c] = (c) | 0x20
+#define LOWER4(c) LOWER(c), LOWER((c) + 1), LOWER((c) + 2), LOWER((c) + 3)
+
+const uint8_t http1_folded[256] = {
+	EIGHT(0x00), EIGHT(0x08), EIGHT(0x10), EIGHT(0x18), EIGHT(0x20),   EIGHT(0x28), EIGHT(0x30),
+	EIGHT(0x38), ['@'] = '@', LOWER('A'),  LOWER('B'),  LOWER4('C'),   LOWER4('G'), LOWER4('K'),
+	LOWER4('O'), LOWER4('S'), LOWER4('W'), ['['] = '[', ['\\'] = '\\', [']'] = ']', ['^'] = '^',
+	['_'] = '-', EIGHT(0x60), EIGHT(0x68), EIGHT(0x70), EIGHT(0x78),   EIGHT(0x80), EIGHT(0x88),
+	EIGHT(0x90), EIGHT(0x98), EIGHT(0xa0), EIGHT(0xa8), EIGHT(0xb0),   EIGHT(0xb8), EIGHT(0xc0),
+	EIGHT(0xc8), EIGHT(0xd0), EIGHT(0xd8), EIGHT(0xe0), EIGHT(0xe8),   EIGHT(0xf0), EIGHT(0xf8),
+};
+
+#define EACH(byte) (UINT64_MAX / 255 * (byte))
+
+/* No byte of the word is a control or DEL. HTAB is one here: the caller looks again, byte by byte. */
+static bool all_text(uint64_t word)
+{
+	uint64_t del = word ^ EACH(0x7f);
+
+	return !((((word - EACH(0x20)) & ~word) | ((del - EACH(1)) & ~del)) & EACH(0x80));
+}
+
+size_t http1_text_prefix(const char *at, size_t length)
+{
+	size_t i = 0;
+
+	while (length - i >= sizeof(uint64_t)) {
+		uint64_t word;
+
+		memcpy(&word, at + i, sizeof(word));
+		if (!all_text(word)) {
+			size_t text = http1_prefix(at + i, sizeof(word), HTTP1_TEXT);
+
+			if (text < sizeof(word))
+				return i + text;
+		}
+		i += sizeof(word);
+	}
+	return i + http1_prefix(at + i, length - i, HTTP1_TEXT);
+}
