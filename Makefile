@@ -49,12 +49,18 @@ MODEL_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/model/*.c))
 # A worker without an agent, which the end-to-end tests drive.
 PROXY_WORKER := $(BUILD)/tests/proxy/worker
 
-.PHONY: all help test-programs install lint clean
+# The HTTP/1 core for tests in other languages, and its fuzzer.
+HTTP1_DRIVER := $(BUILD)/tests/http1/driver
+HTTP1_FUZZER := $(BUILD)/tests/fuzz/http1
+FUZZ_SECONDS ?= 60
+
+.PHONY: all help test-programs fuzz-http1 install lint clean
 all: $(BUILD)/rcxlb
 
 help:
 	@echo 'make                 the program, as $(BUILD)/rcxlb'
 	@echo 'make test-programs   the unit and BPF tests; scripts/test makes and runs them, and all the others'
+	@echo 'make fuzz-http1      the HTTP/1 core under libFuzzer for FUZZ_SECONDS ($(FUZZ_SECONDS)); findings in $(BUILD)/fuzz'
 	@echo 'make install         under PREFIX ($(PREFIX)), below DESTDIR when that is set'
 	@echo 'make lint            clang-tidy over the C sources, shellcheck over the scripts'
 	@echo 'make clean           removes $(BUILD)/'
@@ -84,7 +90,7 @@ $(SKELETON): $(BUILD)/rcxlb.bpf.o
 	$(Q)mv $@.new $@
 
 
-test-programs: $(UNIT_TESTS) $(MODEL) $(PROXY_WORKER)
+test-programs: $(UNIT_TESTS) $(MODEL) $(PROXY_WORKER) $(HTTP1_DRIVER)
 
 $(MODEL): $(MODEL_OBJECTS) $(PARTS)
 	$(call say,LINK,$@)
@@ -100,6 +106,17 @@ $(BUILD)/tests/%: tests/%.c $(PARTS)
 	$(call say,TEST,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(PARTS) $(LDLIBS) -lcmocka -lm
 
+$(HTTP1_FUZZER): tests/fuzz/http1.c $(wildcard user/proxy/http1_*.[ch] tests/http1/*.h)
+	@mkdir -p $(@D)
+	$(call say,FUZZ,$@)
+	$(Q)$(CLANG) -D_GNU_SOURCE -Iuser -Iinclude -std=gnu2x -g -O1 $(WARNINGS) -fno-omit-frame-pointer \
+		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $(filter %.c,$^)
+
+fuzz-http1: $(HTTP1_FUZZER)
+	@mkdir -p $(BUILD)/fuzz/http1
+	$< -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 -dict=tests/fuzz/http1.dict -use_value_profile=1 \
+		-artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/http1 tests/fuzz/corpus/http1
+
 install: $(BUILD)/rcxlb
 	install -D -m 755 $(BUILD)/rcxlb $(DESTDIR)$(PREFIX)/sbin/rcxlb
 	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
@@ -112,4 +129,4 @@ lint: $(SKELETON)
 clean:
 	rm -rf $(BUILD)
 
--include $(BPF_OBJECTS:.o=.d) $(OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(PROXY_WORKER).d $(MODEL_OBJECTS:.o=.d)
+-include $(BPF_OBJECTS:.o=.d) $(OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(PROXY_WORKER).d $(MODEL_OBJECTS:.o=.d) $(HTTP1_DRIVER).d

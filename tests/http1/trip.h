@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A stream of bytes on its way through the HTTP/1 core, as a worker would send it: shared by the unit test, the fuzzer and
- * the driver of the differential test. Everything static, so that each of them is one source.
+ * A stream of bytes on its way through the HTTP/1 core, as a worker would send it: shared by the unit test, the fuzzer
+ * and the driver of the differential test. Everything static, so that each of them is one source.
  */
 #ifndef TRIP_H
 #define TRIP_H
@@ -42,7 +42,7 @@ struct trip_bytes {
 
 enum trip_state {
 	TRIP_BETWEEN, /* no message is under way */
-	TRIP_WITHIN, /* a message is under way, and more must come */
+	TRIP_WITHIN,  /* a message is under way, and more must come */
 	TRIP_HELD,
 	TRIP_CLOSED,
 	TRIP_FAILED,
@@ -50,6 +50,12 @@ enum trip_state {
 
 /* Marks the end of a message in trip.text. */
 #define TRIP_END "<end>"
+
+/* Where a message lies in trip.text. An interim answer has one of its own, never complete. */
+struct trip_mark {
+	size_t head, body;
+	bool complete;
+};
 
 struct trip {
 	struct http1_parser parser;
@@ -61,8 +67,8 @@ struct trip {
 	struct trip_bytes text;
 	/* What goes over the wire. */
 	struct trip_bytes wire;
-	unsigned int messages; /* complete ones */
-	bool instance_kept; /* after the last complete answer */
+	struct trip_mark *mark;
+	unsigned int marks;
 	enum trip_state state;
 	int status;
 	const char *why;
@@ -132,13 +138,20 @@ static inline void trip_end(struct trip *trip, const struct trip_settings *setti
 	trip_append(&trip->text, TRIP_END, sizeof(TRIP_END) - 1);
 	if (trip_chunked(trip, settings))
 		trip_append(&trip->wire, HTTP1_LAST_CHUNK, sizeof(HTTP1_LAST_CHUNK) - 1);
-	trip->messages++;
+	trip->mark[trip->marks - 1].complete = true;
 	trip->state = TRIP_BETWEEN;
-	trip->instance_kept = trip->parser.head.keep;
 	if (settings->answers && trip->expected) {
 		trip->expected--;
 		http1_answer_expect(&trip->parser, &trip->asked);
 	}
+}
+
+static inline void trip_add_mark(struct trip *trip, size_t head)
+{
+	trip->mark = realloc(trip->mark, (trip->marks + 1) * sizeof(*trip->mark));
+	if (!trip->mark)
+		abort();
+	trip->mark[trip->marks++] = (struct trip_mark){ trip->text.length, trip->text.length + head, false };
 }
 
 /* False when nothing more is to be had from this piece. */
@@ -155,6 +168,7 @@ static inline bool trip_event(struct trip *trip, const struct trip_settings *set
 			trip_fail(trip, settings->answers ? 502 : 431, "it does not fit");
 			return false;
 		}
+		trip_add_mark(trip, length);
 		trip_append(&trip->text, head, length);
 		trip_append(&trip->wire, head, length);
 		trip->state = TRIP_WITHIN;
@@ -205,6 +219,7 @@ static inline void trip_free(struct trip *trip)
 {
 	free(trip->text.at);
 	free(trip->wire.at);
+	free(trip->mark);
 	free(trip);
 }
 
@@ -246,6 +261,7 @@ static inline struct trip *trip_make(const struct trip_settings *settings, const
 	switch (http1_end_of_input(&trip->parser)) {
 	case HTTP1_END:
 		trip_end(trip, settings);
+		trip_piece(trip, settings, "", 0);
 		break;
 	case HTTP1_FAILED:
 		trip->state = TRIP_WITHIN;

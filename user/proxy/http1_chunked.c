@@ -116,6 +116,8 @@ static int take(struct http1_chunked *chunked, uint64_t most, char c)
 		return http1_refused(chunked, 400, "a bare CR in the chunked coding (RFC 9112 2.2)");
 	if (chunked->state == SIZE_LF)
 		return end_size(chunked, most);
+	if (chunked->state == TRAILER_LF)
+		chunked->trailers++;
 	if (chunked->state == DATA_LF)
 		chunked->state = SIZE;
 	else
