@@ -101,6 +101,16 @@ static void ours_first(const char *head, size_t length, const struct trip_settin
 	must(!"a head without its end");
 }
 
+/* What the proxy adds can carry a head over its own limits: the second time it is refused. */
+static bool past_limits(const char *head, size_t length)
+{
+	size_t fields = 0;
+
+	for (size_t i = 0; i < length; i++)
+		fields += head[i] == '\n';
+	return length > HTTP1_MAX_HEAD || fields > HTTP1_MAX_FIELDS + 2;
+}
+
 /* What went on, sent through once more. */
 static void again(const struct trip *first, const struct trip_settings *settings)
 {
@@ -112,9 +122,8 @@ static void again(const struct trip *first, const struct trip_settings *settings
 	wide.body_limit = 0;
 	if (!first->wire.length)
 		return;
-	/* What the proxy adds can carry a head over the limit: then the second proxy refuses it. */
 	for (unsigned int m = 0; m < first->marks; m++)
-		if (first->mark[m].body - first->mark[m].head > HTTP1_MAX_HEAD)
+		if (past_limits(first->text.at + first->mark[m].head, first->mark[m].body - first->mark[m].head))
 			return;
 	second = trip_make(&wide, first->wire.at, first->wire.length, (struct trip_cut){});
 	must(second->state != TRIP_FAILED);

@@ -168,10 +168,12 @@ static inline bool trip_event(struct trip *trip, const struct trip_settings *set
 			trip_fail(trip, settings->answers ? 502 : 431, "it does not fit");
 			return false;
 		}
+		trip->state = TRIP_WITHIN;
+		if (!length)
+			return true;
 		trip_add_mark(trip, length);
 		trip_append(&trip->text, head, length);
 		trip_append(&trip->wire, head, length);
-		trip->state = TRIP_WITHIN;
 		return true;
 	case HTTP1_BODY:
 		trip_body(trip, settings, event->body);
