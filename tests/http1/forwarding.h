@@ -49,6 +49,8 @@ PASSES("RFC 7239 4", "a trusted peer's lists go on, the rest is kept", GET HOST 
 PASSES("RFC 9110 5.3", "a trusted peer's lines are joined in their order", GET "X-Forwarded-For: a\r\nForwarded: for=b\r\n" HOST "X-Forwarded-For: c, d\r\nX-Forwarded-For:\r\nForwarded: for=e\r\n\r\n",
        GET "X-Forwarded-For: a, c, d, 192.0.2.7\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: h\r\nX-Forwarded-Port: 80\r\nX-Real-IP: 192.0.2.7\r\nForwarded: for=b, for=e, for=192.0.2.7;host=h;proto=http\r\n" HOST "\r\n" END, .trusted = true),
 PASSES("RFC 7239 8.1", "a trusted peer that contradicts itself is not believed", GET HOST "X-Forwarded-Proto: https\r\nX-Forwarded-Proto: http\r\nX-Real-IP: 203.0.113.9\r\nX-Real-IP: 203.0.113.10\r\nX-Forwarded-Host:\r\n\r\n", SEEN("GET /", "") END, .trusted = true),
+PASSES("RFC 9110 5.6.4", "a line with an open quote is not continued", GET HOST "Forwarded: for=\"a\r\nForwarded: for=\"b\\\"\"\r\nForwarded: for=\"c\\\"\r\n\r\n",
+       GET "X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: h\r\nX-Forwarded-Port: 80\r\nX-Real-IP: 192.0.2.7\r\nForwarded: for=\"b\\\"\", for=192.0.2.7;host=h;proto=http\r\n" HOST "\r\n" END, .trusted = true),
 PASSES("RFC 7239 8.1", "underscores are dropped from a trusted peer too", GET HOST "X_Forwarded_For: 203.0.113.9\r\nX_Forwarded_Prefix: /a\r\n\r\n", SEEN("GET /", "") END, .trusted = true),
 PASSES("RFC 7239 4", "a trusted peer's other X-Forwarded- fields", GET HOST "X-Forwarded-Prefix: /a\r\n\r\n", SEEN("GET /", "X-Forwarded-Prefix: /a\r\n") END, .trusted = true),
 PASSES("RFC 9110 7.6.1", "Connection does not remove what a trusted peer says", GET HOST "X-Forwarded-For: 203.0.113.9\r\nConnection: x-forwarded-for\r\n\r\n",

@@ -20,6 +20,9 @@ static void init(struct http1_parser *parser, char *buffer, const struct http1_l
 {
 	memset(parser, 0, sizeof(*parser));
 	parser->limits = *limits;
+	/* A table of fixed size hangs on it. */
+	if (parser->limits.fields > HTTP1_MAX_FIELDS)
+		parser->limits.fields = HTTP1_MAX_FIELDS;
 	parser->head.text = buffer;
 	parser->head.answer = answer;
 	parser->state = answer ? IDLE : START;

@@ -28,6 +28,20 @@ static void put_fact(struct http1_out *out, const struct http1_head *request, co
 	http1_put_field(out, name, arrival->trusted && believed(request, id, &theirs) ? theirs : ours);
 }
 
+/* No quoted string is left open (RFC 9110 5.6.4), in which what is written behind it would be lost. */
+static bool quotes_closed(struct http1_span value)
+{
+	bool quoted = false;
+
+	for (size_t i = 0; i < value.length; i++) {
+		if (quoted && value.at[i] == '\\')
+			i++;
+		else if (value.at[i] == '"')
+			quoted = !quoted;
+	}
+	return !quoted;
+}
+
 /* The elements that a trusted peer sent, each with a comma behind it. */
 static void put_list(struct http1_out *out, const struct http1_head *request, const struct http1_arrival *arrival,
 		     enum http1_name id)
@@ -35,8 +49,10 @@ static void put_list(struct http1_out *out, const struct http1_head *request, co
 	for (unsigned int i = 0; arrival->trusted && i < request->count; i++) {
 		const struct http1_field *field = &request->fields[i];
 
-		if (field->id == id && !field->odd && field->value_length) {
-			http1_put(out, http1_field_value(request, field));
+		struct http1_span value = http1_field_value(request, field);
+
+		if (field->id == id && !field->odd && value.length && quotes_closed(value)) {
+			http1_put(out, value);
 			HTTP1_PUT(out, ", ");
 		}
 	}
