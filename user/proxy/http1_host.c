@@ -6,7 +6,7 @@
 
 #include "proxy/http1_chars.h"
 
-/* The bytes of `[…]` at the start, or 0. */
+/* The bytes of `[…]`, whose first one is there, or 0. */
 static size_t ipv6_literal(struct http1_span text)
 {
 	const char *end = memchr(text.at, ']', text.length);
@@ -14,7 +14,7 @@ static size_t ipv6_literal(struct http1_span text)
 	struct in6_addr parsed;
 	size_t length;
 
-	if (!end || text.at[0] != '[')
+	if (!end)
 		return 0;
 	length = end - text.at - 1;
 	if (!length || length >= sizeof(address))
