@@ -232,6 +232,20 @@ static void after_an_upgrade(void **state)
 	assert_int_equal(parser.head.path.length, strlen("/next"));
 }
 
+/* Anywhere else it changes nothing: what follows a close stays unread. */
+static void resumed_without_an_upgrade(void **state)
+{
+	static const char last[] = "GET / HTTP/1.0\r\nHost: h\r\n\r\n";
+
+	(void)state;
+	http1_requests_init(&parser, buffer, &http1_default_limits, false);
+	assert_int_equal(feed(last).kind, HTTP1_HEAD);
+	http1_resume(&parser);
+	assert_int_equal(feed(last).kind, HTTP1_END);
+	http1_resume(&parser);
+	assert_int_equal(feed(last).kind, HTTP1_CLOSED);
+}
+
 /* An instance's idle connection: its end is no error, a byte is. */
 static void idle_instances(void **state)
 {
@@ -284,6 +298,7 @@ int main(void)
 		cmocka_unit_test(largest_heads),
 		cmocka_unit_test(room_to_the_byte),
 		cmocka_unit_test(after_an_upgrade),
+		cmocka_unit_test(resumed_without_an_upgrade),
 		cmocka_unit_test(idle_instances),
 		cmocka_unit_test(ends_of_input),
 	};

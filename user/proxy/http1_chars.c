@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/http1_chars.h"
 
+#include <endian.h>
 #include <string.h>
 
 #define NAME	  (HTTP1_TOKEN | HTTP1_TEXT | HTTP1_TARGET | HTTP1_HOST_NAME)
@@ -59,12 +60,12 @@ const uint8_t http1_folded[256] = {
 
 #define EACH(byte) (UINT64_MAX / 255 * (byte))
 
-/* No byte of the word is a control or DEL. HTAB is one here: the caller looks again, byte by byte. */
-static bool all_text(uint64_t word)
+/* The high bit of each byte that is a control or DEL. No sum carries into the next byte. */
+static uint64_t controls(uint64_t word)
 {
-	uint64_t del = word ^ EACH(0x7f);
+	uint64_t low = word & EACH(0x7f);
 
-	return !((((word - EACH(0x20)) & ~word) | ((del - EACH(1)) & ~del)) & EACH(0x80));
+	return (~(low + EACH(0x60)) | (low + EACH(1))) & ~word & EACH(0x80);
 }
 
 size_t http1_text_prefix(const char *at, size_t length)
@@ -72,16 +73,18 @@ size_t http1_text_prefix(const char *at, size_t length)
 	size_t i = 0;
 
 	while (length - i >= sizeof(uint64_t)) {
-		uint64_t word;
+		uint64_t word, found;
 
 		memcpy(&word, at + i, sizeof(word));
-		if (!all_text(word)) {
-			size_t text = http1_prefix(at + i, sizeof(word), HTTP1_TEXT);
-
-			if (text < sizeof(word))
-				return i + text;
+		found = controls(le64toh(word));
+		if (!found) {
+			i += sizeof(word);
+			continue;
 		}
-		i += sizeof(word);
+		i += __builtin_ctzll(found) / 8;
+		if (at[i] != '\t')
+			return i;
+		i++;
 	}
 	return i + http1_prefix(at + i, length - i, HTTP1_TEXT);
 }

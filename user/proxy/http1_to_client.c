@@ -12,9 +12,8 @@ struct http1_reply http1_reply_to(const struct http1_head *answer, const struct 
 	return reply;
 }
 
-static bool goes_on(const struct http1_field *field, bool trusted)
+static bool goes_on(const struct http1_field *field)
 {
-	(void)trusted;
 	return !http1_name_is_hop(field->id);
 }
 
@@ -51,7 +50,7 @@ ssize_t http1_to_client(const struct http1_head *answer, const struct http1_aske
 		http1_put_decimal(&out, answer->content_length);
 		HTTP1_PUT(&out, "\r\n");
 	}
-	http1_put_rest(&out, answer, set, set_count, goes_on, false);
+	http1_put_rest(&out, answer, set, set_count, goes_on);
 	return http1_written(&out, to);
 }
 
@@ -62,6 +61,6 @@ ssize_t http1_interim_to_client(const struct http1_head *answer, const struct ht
 	if (!asked->minor)
 		return 0;
 	put_status_line(&out, answer);
-	http1_put_rest(&out, answer, NULL, 0, goes_on, false);
+	http1_put_rest(&out, answer, NULL, 0, goes_on);
 	return http1_written(&out, to);
 }

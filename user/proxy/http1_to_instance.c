@@ -96,10 +96,16 @@ static void put_forwarding(struct http1_out *out, const struct http1_head *reque
 	put_forwarded(out, request, arrival);
 }
 
-/* All that the proxy understands is written anew; only other X-Forwarded-… go on, from a trusted peer. */
-static bool goes_on(const struct http1_field *field, bool trusted)
+/* All that the proxy understands is written anew. */
+static bool goes_on(const struct http1_field *field)
 {
-	return field->id == HTTP1_OTHER || (field->id == HTTP1_X_FORWARDED_MORE && trusted && !field->odd);
+	return field->id == HTTP1_OTHER;
+}
+
+/* A trusted peer may say more of the client than we do. */
+static bool goes_on_trusted(const struct http1_field *field)
+{
+	return field->id == HTTP1_OTHER || (field->id == HTTP1_X_FORWARDED_MORE && !field->odd);
 }
 
 ssize_t http1_to_instance(const struct http1_head *request, const struct http1_arrival *arrival, char *to, size_t room)
@@ -125,6 +131,6 @@ ssize_t http1_to_instance(const struct http1_head *request, const struct http1_a
 		HTTP1_PUT(&out, "Connection: close\r\n");
 	if (request->expect)
 		HTTP1_PUT(&out, "Expect: 100-continue\r\n");
-	http1_put_rest(&out, request, arrival->set, arrival->set_count, goes_on, arrival->trusted);
+	http1_put_rest(&out, request, arrival->set, arrival->set_count, arrival->trusted ? goes_on_trusted : goes_on);
 	return http1_written(&out, to);
 }

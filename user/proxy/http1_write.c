@@ -60,7 +60,7 @@ static bool is_set(const struct http1_header *set, size_t count, struct http1_sp
 }
 
 void http1_put_rest(struct http1_out *out, const struct http1_head *head, const struct http1_header *set,
-		    size_t set_count, bool (*goes_on)(const struct http1_field *field, bool trusted), bool trusted)
+		    size_t set_count, bool (*goes_on)(const struct http1_field *field))
 {
 	for (size_t s = 0; s < set_count; s++)
 		http1_put_field(out, set[s].name, set[s].value);
@@ -68,7 +68,7 @@ void http1_put_rest(struct http1_out *out, const struct http1_head *head, const 
 		const struct http1_field *field = &head->fields[i];
 		struct http1_span name = http1_field_name(head, field);
 
-		if (goes_on(field, trusted) && !listed(head, name) && !is_set(set, set_count, name))
+		if (goes_on(field) && !listed(head, name) && !is_set(set, set_count, name))
 			http1_put_field(out, name, http1_field_value(head, field));
 	}
 	HTTP1_PUT(out, "\r\n");

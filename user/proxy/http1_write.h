@@ -39,7 +39,7 @@ ssize_t http1_written(const struct http1_out *out, const char *to);
  * that are set, fields that Connection lists (RFC 9110 7.6.1), those that `goes_on` has a no for.
  */
 void http1_put_rest(struct http1_out *out, const struct http1_head *head, const struct http1_header *set,
-		    size_t set_count, bool (*goes_on)(const struct http1_field *field, bool trusted), bool trusted);
+		    size_t set_count, bool (*goes_on)(const struct http1_field *field));
 
 /*
  * A chunk of `size` bytes, more than 0, is: this, the bytes, HTTP1_CHUNK_TAIL. HTTP1_LAST_CHUNK ends the body. `to`
