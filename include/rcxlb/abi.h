@@ -125,11 +125,23 @@ struct rcxlb_check {
 	char body[RCXLB_CHECK_TEXT_LEN]; /* must occur in the answer's body */
 };
 
+/* Map `tls`, by service id: certificates of which a client gets the one that it asks for; none: the service has no TLS. */
+#define RCXLB_MAX_CERTIFICATES 8
+#define RCXLB_PATH_LEN	       192 /* with the final 0 */
+struct rcxlb_tls {
+	__u32 certificates;
+	__u32 unused;
+	struct {
+		char certificate[RCXLB_PATH_LEN]; /* PEM files: the chain, and its key */
+		char key[RCXLB_PATH_LEN];
+	} file[RCXLB_MAX_CERTIFICATES];
+};
+
 /* Map `settings`, one entry: what the agent is told. */
 #define RCXLB_METRICS_LISTEN "127.0.0.1:9465"
 struct rcxlb_settings {
 	struct rcxlb_endpoint metrics; /* where metrics are served; port 0: nowhere */
-	__u32 unused;
+	__u32 workers;		       /* processes of the proxied path; 0: one for each core */
 };
 
 /* Maps inside `tables`, one entry. Without members there is nothing to choose and no slot is read. */
@@ -281,7 +293,7 @@ struct rcxlb_exits {
  */
 struct rcxlb_crew {
 	__u32 workers;
-	__u32 unused;
+	__u32 number; /* another one each time that others take over: who belongs to a former crew ends */
 };
 
 /*
@@ -416,6 +428,7 @@ RCXLB_SIZE(rcxlb_service, 72);
 RCXLB_SIZE(rcxlb_members, 128);
 RCXLB_SIZE(rcxlb_check, 408);
 RCXLB_SIZE(rcxlb_settings, 24);
+RCXLB_SIZE(rcxlb_tls, 3080);
 RCXLB_SIZE(rcxlb_table, 395280);
 RCXLB_SIZE(rcxlb_backend, 80);
 RCXLB_SIZE(rcxlb_health, 128);

@@ -14,6 +14,7 @@
 #include "agent/notify.h"
 #include "agent/presence.h"
 #include "agent/sandbox.h"
+#include "agent/supervisor.h"
 
 struct agent {
 	struct event_base *base;
@@ -22,6 +23,7 @@ struct agent {
 	struct event *signals[3];
 	struct event *watchdog;
 	int lock;
+	int workers; /* open for as long as somebody shall look after them */
 	int manager; /* of services, -1: none */
 };
 
@@ -74,6 +76,9 @@ static int open_all(struct agent *agent, bool foreground, struct error *error)
 	agent->lock = presence_take(error);
 	if (agent->lock < 0)
 		return agent->lock;
+	agent->workers = supervisor_start(foreground, error);
+	if (agent->workers < 0)
+		return agent->workers;
 	agent->manager = notify_open();
 	agent->base = event_base_new();
 	if (!agent->base || add_signals(agent) || add_watchdog(agent))
@@ -100,6 +105,8 @@ static void close_all(struct agent *agent)
 		event_base_free(agent->base);
 	if (agent->manager >= 0)
 		close(agent->manager);
+	if (agent->workers >= 0)
+		close(agent->workers);
 	if (agent->lock >= 0)
 		close(agent->lock);
 }
@@ -119,7 +126,7 @@ static int announce(int ready, struct error *error)
 
 int agent_run(bool foreground, int ready, struct error *error)
 {
-	struct agent agent = { .lock = -1, .manager = -1 };
+	struct agent agent = { .lock = -1, .workers = -1, .manager = -1 };
 	int err = open_all(&agent, foreground, error);
 
 	if (!err)

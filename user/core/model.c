@@ -208,6 +208,7 @@ int model_service_set(struct model *model, const struct model_service *wished, s
 	service->blocked_ms = wished->blocked_ms;
 	service->slow_start_ms = wished->slow_start_ms;
 	service->check = wished->check;
+	service->tls = wished->tls;
 	service->listens = wished->listens;
 	memcpy(service->listen, wished->listen, sizeof(service->listen));
 	qsort(service->listen, service->listens, sizeof(service->listen[0]), by_endpoint);

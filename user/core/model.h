@@ -31,6 +31,7 @@ struct model_service {
 	uint32_t blocked_ms;    /* as RCXLB_BLOCKED_MS */
 	uint32_t slow_start_ms; /* 0: none. No holes: models are compared as bytes */
 	struct rcxlb_check check;
+	struct rcxlb_tls tls;
 	uint64_t member[RCXLB_MAX_BACKENDS / 64]; /* a bit for each backend */
 };
 

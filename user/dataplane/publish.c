@@ -163,7 +163,8 @@ static int write_services(struct dataplane *dataplane, const struct model *model
 			.load_factor = service->load_factor,
 			.blocked_ms = service->blocked_ms,
 			.slow_start_ms = service->slow_start_ms,
-			.flags = model_has_own_port(model, service) ? RCXLB_SERVICE_OWN_PORT : 0,
+			.flags = (model_has_own_port(model, service) ? RCXLB_SERVICE_OWN_PORT : 0) |
+				 (service->tls.certificates ? RCXLB_SERVICE_PROXIED : 0),
 		};
 
 		memcpy(value.name, service->name, sizeof(value.name));
@@ -188,6 +189,8 @@ static int write_notes(struct dataplane *dataplane, const struct model *model, s
 		err = bpf_map_update_elem(dataplane->map[MAP_members], &i, model->service[i].member, BPF_ANY);
 		if (!err)
 			err = bpf_map_update_elem(dataplane->map[MAP_checks], &i, &model->service[i].check, BPF_ANY);
+		if (!err)
+			err = bpf_map_update_elem(dataplane->map[MAP_tls], &i, &model->service[i].tls, BPF_ANY);
 	}
 	return err ? failed(error, err, REFUSED("checks", err)) : 0;
 }

@@ -129,6 +129,42 @@ void watch_unprobe(struct watch *watch, const struct rcxlb_endpoint *local)
 	bpf_map_delete_elem(watch->dataplane->map[MAP_probes], local);
 }
 
+int watch_peer(struct watch *watch, const struct rcxlb_endpoint *local, const struct rcxlb_peer *peer)
+{
+	return bpf_map_update_elem(watch->dataplane->map[MAP_peers], local, peer, BPF_ANY);
+}
+
+void watch_unpeer(struct watch *watch, const struct rcxlb_endpoint *local)
+{
+	bpf_map_delete_elem(watch->dataplane->map[MAP_peers], local);
+}
+
+int watch_worker(struct watch *watch, uint32_t service, uint32_t worker, int listener)
+{
+	__u32 key = service * RCXLB_MAX_WORKERS + worker;
+	__u64 value = listener;
+
+	return bpf_map_update_elem(watch->dataplane->map[MAP_workers], &key, &value, BPF_ANY);
+}
+
+int watch_set_crew(struct watch *watch, uint32_t workers, uint32_t number)
+{
+	struct rcxlb_crew crew = { .workers = workers, .number = number };
+	__u32 zero = 0;
+
+	return bpf_map_update_elem(watch->dataplane->map[MAP_crew], &zero, &crew, BPF_ANY);
+}
+
+struct rcxlb_crew watch_crew(struct watch *watch)
+{
+	struct rcxlb_crew crew;
+	__u32 zero = 0;
+
+	if (bpf_map_lookup_elem(watch->dataplane->map[MAP_crew], &zero, &crew))
+		return (struct rcxlb_crew){};
+	return crew;
+}
+
 void watch_audience(struct watch *watch, uint64_t until)
 {
 	struct rcxlb_audience audience = { .until = until };

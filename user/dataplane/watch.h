@@ -38,6 +38,17 @@ struct rcxlb_health *watch_health(struct watch *watch, uint32_t backend);
 int watch_probe(struct watch *watch, const struct rcxlb_endpoint *local, uint32_t backend);
 void watch_unprobe(struct watch *watch, const struct rcxlb_endpoint *local);
 
+/* A worker dials an instance from `local`, for this client of the service that listens on `service`; and no more. */
+int watch_peer(struct watch *watch, const struct rcxlb_endpoint *local, const struct rcxlb_peer *peer);
+void watch_unpeer(struct watch *watch, const struct rcxlb_endpoint *local);
+
+/* Connections of a proxied service that worker number `worker` shall have go to this listening socket. */
+int watch_worker(struct watch *watch, uint32_t service, uint32_t worker, int listener);
+
+/* Who takes connections of proxied services. The crew that was set last is in charge. */
+int watch_set_crew(struct watch *watch, uint32_t workers, uint32_t number);
+struct rcxlb_crew watch_crew(struct watch *watch);
+
 /* Connections are told until then, CLOCK_MONOTONIC nanoseconds; 0: no more. */
 void watch_audience(struct watch *watch, uint64_t until);
 

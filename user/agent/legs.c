@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "agent/legs.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "core/address.h"
+#include "core/endpoint.h"
+
+#define ADDRESSES 254 /* of each worker: 127.83.(worker + 1).1 and following */
+#define NONE	  0xffffffffu
+
+/* One connection to an instance. The worker knows it by its index, as the id of a backend. */
+struct leg {
+	struct rcxlb_endpoint local; /* port 0: not bound yet */
+	uint32_t next;		     /* of the free ones */
+};
+
+struct legs {
+	struct watch *watch;
+	const struct model *model;
+	uint32_t number;
+	uint32_t turn; /* through the addresses */
+	struct leg *leg;
+	uint32_t room, free;
+};
+
+static bool grow(struct legs *legs)
+{
+	uint32_t room = legs->room ? 2 * legs->room : 256;
+	struct leg *more = reallocarray(legs->leg, room, sizeof(*more));
+
+	if (!more)
+		return false;
+	legs->leg = more;
+	for (uint32_t i = legs->room; i < room; i++)
+		legs->leg[i] = (struct leg){ .next = i + 1 < room ? i + 1 : NONE };
+	legs->free = legs->room;
+	legs->room = room;
+	return true;
+}
+
+static struct rcxlb_endpoint any_four(uint32_t address, uint16_t port)
+{
+	struct rcxlb_endpoint endpoint = endpoint_any(true, port);
+
+	for (int i = 0; i < 4; i++)
+		endpoint.address[12 + i] = address >> (24 - 8 * i);
+	return endpoint;
+}
+
+/* Whichever instance it will be. An instance that takes IPv6 alone is behind the loopback address of that. */
+static int pick(void *data, const struct worker_client *client, const struct worker_backend *tried,
+		struct worker_backend *ret)
+{
+	struct legs *legs = data;
+	uint32_t id;
+
+	(void)client;
+	if (legs->free == NONE && !grow(legs))
+		return -ENOMEM;
+	id = legs->free;
+	legs->free = legs->leg[id].next;
+	legs->leg[id].local.port = 0;
+	ret->id = id;
+	if (tried && endpoint_is_ipv4(&tried->endpoint)) {
+		ret->endpoint = endpoint_any(false, RCXLB_LEG_PORT);
+		ret->endpoint.address[15] = 1;
+	} else {
+		ret->endpoint = any_four(RCXLB_LEG_ADDRESS, RCXLB_LEG_PORT);
+	}
+	return 0;
+}
+
+/* The entry of the service by which steer will find it. */
+static bool service_entry(const struct legs *legs, const struct worker_client *client, struct rcxlb_endpoint *ret)
+{
+	const struct model_service *service = &legs->model->service[client->service % RCXLB_MAX_SERVICES];
+	struct rcxlb_endpoint any = endpoint_any(endpoint_is_ipv4(&client->dialled), client->dialled.port);
+	bool found = false;
+
+	for (int i = 0; i < service->listens; i++) {
+		if (endpoint_equal(&service->listen[i], &client->dialled)) {
+			*ret = service->listen[i];
+			return true;
+		}
+		if (endpoint_equal(&service->listen[i], &any)) {
+			*ret = any;
+			found = true;
+		}
+	}
+	return found;
+}
+
+static bool bind_leg(struct legs *legs, int fd, bool ipv4, struct rcxlb_endpoint *ret)
+{
+	struct rcxlb_endpoint from = endpoint_any(false, 0);
+	struct sockaddr_storage address;
+	socklen_t size;
+
+	from.address[15] = 1;
+	if (ipv4)
+		from = any_four(RCXLB_LEG_NET | (legs->number + 1) << 8 | (legs->turn++ % ADDRESSES + 1), 0);
+	size = address_of(&from, &address);
+	if (bind(fd, (struct sockaddr *)&address, size))
+		return false;
+	size = sizeof(address);
+	return !getsockname(fd, (struct sockaddr *)&address, &size) && address_endpoint(&address, ret);
+}
+
+/* When something fails here the kernel does not know for whom it is, and refuses the connect. */
+static void prepare(void *data, int fd, const struct worker_client *client, const struct worker_backend *backend)
+{
+	struct rcxlb_peer peer = { .client = client->address };
+	struct legs *legs = data;
+	struct leg *leg = &legs->leg[backend->id];
+
+	if (!service_entry(legs, client, &peer.service) ||
+	    !bind_leg(legs, fd, endpoint_is_ipv4(&backend->endpoint), &leg->local) ||
+	    watch_peer(legs->watch, &leg->local, &peer))
+		leg->local.port = 0;
+}
+
+static void ended(void *data, const struct worker_client *client, const struct worker_backend *backend,
+		  enum worker_outcome outcome)
+{
+	struct legs *legs = data;
+	struct leg *leg = &legs->leg[backend->id];
+
+	(void)client;
+	(void)outcome;
+	if (leg->local.port)
+		watch_unpeer(legs->watch, &leg->local);
+	leg->local.port = 0;
+	leg->next = legs->free;
+	legs->free = backend->id;
+}
+
+struct worker_backends legs_backends(struct legs *legs)
+{
+	return (struct worker_backends){ .data = legs, .pick = pick, .prepare = prepare, .ended = ended };
+}
+
+struct legs *legs_new(struct watch *watch, const struct model *model, uint32_t number)
+{
+	struct legs *legs = calloc(1, sizeof(*legs));
+
+	if (!legs)
+		return NULL;
+	legs->watch = watch;
+	legs->model = model;
+	legs->number = number;
+	legs->free = NONE;
+	return legs;
+}
+
+void legs_free(struct legs *legs)
+{
+	if (legs)
+		free(legs->leg);
+	free(legs);
+}

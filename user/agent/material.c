@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "agent/material.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+#include "proxy/identity_file.h"
+
+int material_read(struct material *material, const struct model *model, uint32_t service, struct error *error)
+{
+	const struct rcxlb_tls *wished = &model->service[service].tls;
+	struct tls_material *tls = &material->tls[service];
+	int err = 0;
+
+	*tls = (struct tls_material){ .service = model->service[service].name, .identities = material->pem[service] };
+	for (uint32_t i = 0; i < wished->certificates && i < RCXLB_MAX_CERTIFICATES && !err; i++) {
+		err =
+		    identity_read(wished->file[i].certificate, wished->file[i].key, &material->pem[service][i], error);
+		if (!err)
+			tls->count++;
+	}
+	if (err) {
+		while (tls->count)
+			identity_pem_free(&material->pem[service][--tls->count]);
+	}
+	return err;
+}
+
+void material_forget(struct material *material)
+{
+	for (uint32_t service = 0; service < RCXLB_MAX_SERVICES; service++)
+		while (material->tls[service].count)
+			identity_pem_free(&material->pem[service][--material->tls[service].count]);
+}
+
+/* FNV-1a. */
+static uint64_t mix(uint64_t hash, uint64_t value)
+{
+	return (hash ^ value) * 0x100000001b3ull;
+}
+
+static uint64_t mix_file(uint64_t hash, const char *path)
+{
+	struct stat file;
+
+	if (stat(path, &file))
+		return mix(hash, 1);
+	hash = mix(mix(hash, file.st_ino), file.st_size);
+	return mix(mix(hash, file.st_mtim.tv_sec), file.st_mtim.tv_nsec);
+}
+
+uint64_t material_stamp(const struct model *model)
+{
+	uint64_t hash = 0xcbf29ce484222325ull;
+
+	for (uint32_t service = 0; service < RCXLB_MAX_SERVICES; service++) {
+		const struct rcxlb_tls *tls = &model->service[service].tls;
+
+		for (uint32_t i = 0; i < tls->certificates && i < RCXLB_MAX_CERTIFICATES; i++)
+			hash = mix_file(mix_file(hash, tls->file[i].certificate), tls->file[i].key);
+	}
+	return hash;
+}

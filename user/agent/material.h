@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Certificates and keys of all services, read from their files for the workers to come. */
+#ifndef AGENT_MATERIAL_H
+#define AGENT_MATERIAL_H
+
+#include <stdint.h>
+
+#include "core/error.h"
+#include "core/model.h"
+#include "proxy/tls.h"
+
+struct material {
+	struct tls_material tls[RCXLB_MAX_SERVICES]; /* by service id; count 0: no TLS, or it cannot be had */
+	struct identity_pem pem[RCXLB_MAX_SERVICES][RCXLB_MAX_CERTIFICATES];
+};
+
+/*
+ * Reads what the service with this id asks for. The texts stay the model's, the bytes are the material's. On failure
+ * the service has none.
+ */
+int material_read(struct material *material, const struct model *model, uint32_t service, struct error *error);
+
+/* Frees all of it, keys overwritten. */
+void material_forget(struct material *material);
+
+/* Another number when one of the files is another one, or has been written, since. */
+uint64_t material_stamp(const struct model *model);
+
+#endif

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "agent/supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/crypto.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/crew.h"
+#include "agent/log.h"
+#include "agent/material.h"
+#include "agent/work.h"
+#include "dataplane/watch.h"
+
+#define LOOK_MS	  200		/* for what was published, and for workers that died */
+#define STAMP_NS  2000000000ull /* between looks at the certificates' files */
+#define RETRY_NS  2000000000ull /* after a crew could not be started */
+#define ROTATE_NS (12 * 3600 * 1000000000ull)
+
+struct supervisor {
+	struct watch *watch;
+	struct model *model;
+	struct work_tickets *tickets; /* shared with the workers */
+	struct crew *crew;	      /* in charge, or NULL */
+	uint64_t revision;
+	uint64_t stamp, stamped; /* of the certificates, and when that was looked at */
+	uint64_t rotated;	 /* the ticket keys */
+	uint64_t retry;		 /* not before */
+	bool stale;		 /* what the crew works with is not what is wished */
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+/* Workers see the new keys at their next look. */
+static void rotate_tickets(struct supervisor *supervisor)
+{
+	struct work_tickets *tickets = supervisor->tickets;
+	struct ticket_key key;
+
+	if (getrandom(&key, sizeof(key), 0) != sizeof(key))
+		return;
+	__atomic_add_fetch(&tickets->version, 1, __ATOMIC_ACQ_REL);
+	ticket_keys_rotate(&tickets->keys, &key);
+	__atomic_add_fetch(&tickets->version, 1, __ATOMIC_RELEASE);
+	OPENSSL_cleanse(&key, sizeof(key));
+	supervisor->rotated = now_ns();
+}
+
+/* What workers are started with, of a model. */
+static bool same_proxied(const struct model *a, const struct model *b)
+{
+	if (a->settings.workers != b->settings.workers)
+		return false;
+	for (uint32_t i = 0; i < RCXLB_MAX_SERVICES; i++) {
+		const struct model_service *left = &a->service[i], *right = &b->service[i];
+		bool proxied = left->name[0] && left->tls.certificates;
+
+		if (proxied != (right->name[0] && right->tls.certificates))
+			return false;
+		if (proxied &&
+		    (left->listens != right->listens || memcmp(left->name, right->name, sizeof(left->name)) ||
+		     memcmp(left->listen, right->listen, sizeof(left->listen)) ||
+		     memcmp(&left->tls, &right->tls, sizeof(left->tls))))
+			return false;
+	}
+	return true;
+}
+
+static void follow_model(struct supervisor *supervisor)
+{
+	struct model *model;
+	struct error error;
+	uint64_t revision;
+
+	if (watch_revision(supervisor->watch, &revision, &error) || revision == supervisor->revision)
+		return;
+	model = calloc(1, sizeof(*model));
+	if (!model)
+		return;
+	if (dataplane_read(watch_dataplane(supervisor->watch), model, &error)) {
+		log_line("%s", error.text);
+		free(model);
+		return;
+	}
+	supervisor->stale = supervisor->stale || !same_proxied(supervisor->model, model);
+	free(supervisor->model);
+	supervisor->model = model;
+	supervisor->revision = revision;
+}
+
+static void follow_files(struct supervisor *supervisor)
+{
+	uint64_t stamp;
+
+	if (now_ns() - supervisor->stamped < STAMP_NS)
+		return;
+	supervisor->stamped = now_ns();
+	stamp = material_stamp(supervisor->model);
+	if (stamp == supervisor->stamp)
+		return;
+	supervisor->stamp = stamp;
+	supervisor->stale = true;
+}
+
+/* The former crew ends by itself when it sees this one in charge. */
+static void change_crew(struct supervisor *supervisor)
+{
+	struct crew *crew;
+	struct error error = { "" };
+	int err;
+
+	if (!supervisor->stale || now_ns() < supervisor->retry)
+		return;
+	err = crew_start(supervisor->watch, supervisor->model, supervisor->tickets, &crew, &error);
+	if (err) {
+		log_line("%s%s", error.text, supervisor->crew ? "; the workers go on with what they have" : "");
+		supervisor->retry = now_ns() + RETRY_NS;
+		supervisor->stale = false; /* until something is changed */
+		return;
+	}
+	crew_free(supervisor->crew);
+	supervisor->crew = crew;
+	supervisor->stale = false;
+	supervisor->stamp = material_stamp(supervisor->model);
+}
+
+static void look(struct supervisor *supervisor)
+{
+	follow_model(supervisor);
+	follow_files(supervisor);
+	change_crew(supervisor);
+	crew_mend(supervisor->crew);
+	if (now_ns() - supervisor->rotated > ROTATE_NS)
+		rotate_tickets(supervisor);
+}
+
+/* As many connections as the host permits. */
+static void raise_limits(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files))
+		return;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
+static void on_event(const struct rcxlb_event *event, void *context)
+{
+	(void)event;
+	(void)context;
+}
+
+static int begin(struct supervisor *supervisor, struct error *error)
+{
+	int err = watch_open(on_event, NULL, &supervisor->watch, error);
+
+	if (err)
+		return err;
+	supervisor->model = calloc(1, sizeof(*supervisor->model));
+	supervisor->tickets =
+	    mmap(NULL, sizeof(*supervisor->tickets), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (!supervisor->model || supervisor->tickets == MAP_FAILED)
+		return failed(error, -ENOMEM, "out of memory");
+	madvise(supervisor->tickets, sizeof(*supervisor->tickets), MADV_DONTDUMP);
+	rotate_tickets(supervisor);
+	return 0;
+}
+
+/* Until `life` ends. */
+static _Noreturn void supervise(int life)
+{
+	struct pollfd end = { .fd = life, .events = POLLIN };
+	struct supervisor supervisor = {};
+	struct error error;
+
+	prctl(PR_SET_NAME, "rcxlb-super");
+	signal(SIGINT, SIG_IGN); /* of the terminal: the agent hears it too, and then this process of that */
+	raise_limits();
+	if (begin(&supervisor, &error)) {
+		log_line("%s", error.text);
+		_exit(1);
+	}
+	do
+		look(&supervisor);
+	while (poll(&end, 1, LOOK_MS) <= 0);
+	_exit(0);
+}
+
+int supervisor_start(bool foreground, struct error *error)
+{
+	int life[2];
+	pid_t child;
+
+	if (pipe2(life, O_CLOEXEC))
+		return failed(error, -errno, "cannot start the supervisor of the workers: %s", strerror(errno));
+	child = fork();
+	if (!child) {
+		close(life[1]);
+		log_open(foreground);
+		supervise(life[0]);
+	}
+	close(life[0]);
+	if (child < 0) {
+		close(life[1]);
+		return failed(error, -errno, "cannot start the supervisor of the workers: %s", strerror(errno));
+	}
+	return life[1];
+}
