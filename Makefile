@@ -49,18 +49,19 @@ MODEL_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/model/*.c))
 # A worker without an agent, which the end-to-end tests drive.
 PROXY_WORKER := $(BUILD)/tests/proxy/worker
 
-# The HTTP/1 core for tests in other languages, and its fuzzer.
+# The HTTP/1 core for tests in other languages.
 HTTP1_DRIVER := $(BUILD)/tests/http1/driver
-HTTP1_FUZZER := $(BUILD)/tests/fuzz/http1
+# Fuzz programs: one source each, with the pure parts built anew under the sanitizers.
+FUZZ_SOURCES := $(wildcard user/core/*.c user/config/*.c user/proxy/http1_*.c)
 FUZZ_SECONDS ?= 60
 
-.PHONY: all help test-programs fuzz-http1 install lint clean
+.PHONY: all help test-programs install lint clean
 all: $(BUILD)/rcxlb
 
 help:
 	@echo 'make                 the program, as $(BUILD)/rcxlb'
 	@echo 'make test-programs   the unit and BPF tests; scripts/test makes and runs them, and all the others'
-	@echo 'make fuzz-http1      the HTTP/1 core under libFuzzer for FUZZ_SECONDS ($(FUZZ_SECONDS)); findings in $(BUILD)/fuzz'
+	@echo 'make fuzz-NAME       tests/fuzz/NAME.c for FUZZ_SECONDS ($(FUZZ_SECONDS)) seconds, from tests/fuzz/corpus/NAME'
 	@echo 'make install         under PREFIX ($(PREFIX)), below DESTDIR when that is set'
 	@echo 'make lint            clang-tidy over the C sources, shellcheck over the scripts'
 	@echo 'make clean           removes $(BUILD)/'
@@ -106,16 +107,18 @@ $(BUILD)/tests/%: tests/%.c $(PARTS)
 	$(call say,TEST,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(PARTS) $(LDLIBS) -lcmocka -lm
 
-$(HTTP1_FUZZER): tests/fuzz/http1.c $(wildcard user/proxy/http1_*.[ch] tests/http1/*.h)
+$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(FUZZ_SOURCES) $(wildcard user/core/*.h user/config/*.h user/proxy/http1_*.h tests/http1/*.h include/rcxlb/*.h)
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$@)
-	$(Q)$(CLANG) -D_GNU_SOURCE -Iuser -Iinclude -std=gnu2x -g -O1 $(WARNINGS) -fno-omit-frame-pointer \
-		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $(filter %.c,$^)
+	$(Q)$(CLANG) $(CPPFLAGS) -std=gnu2x -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		$(shell $(PKG_CONFIG) --cflags $(PACKAGES)) -o $@ $< $(FUZZ_SOURCES) $(shell $(PKG_CONFIG) --libs $(PACKAGES))
 
-fuzz-http1: $(HTTP1_FUZZER)
-	@mkdir -p $(BUILD)/fuzz/http1
-	$< -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 -dict=tests/fuzz/http1.dict -use_value_profile=1 \
-		-artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/http1 tests/fuzz/corpus/http1
+.PRECIOUS: $(BUILD)/tests/fuzz/%
+# What is found is left in the build folder, as crash-*; new inputs too, so that the next run goes on from there.
+fuzz-%: $(BUILD)/tests/fuzz/%
+	@mkdir -p $(BUILD)/tests/fuzz/$*-corpus
+	$< $(patsubst %,-dict=%,$(wildcard tests/fuzz/$*.dict)) -max_total_time=$(FUZZ_SECONDS) -timeout=25 -artifact_prefix=$(BUILD)/tests/fuzz/ -print_final_stats=1 \
+		$(BUILD)/tests/fuzz/$*-corpus tests/fuzz/corpus/$*
 
 install: $(BUILD)/rcxlb
 	install -D -m 755 $(BUILD)/rcxlb $(DESTDIR)$(PREFIX)/sbin/rcxlb

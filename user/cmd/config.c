@@ -3,21 +3,19 @@
 #include <stdio.h>
 
 #include "cmd/commands.h"
-#include "cmd/print.h"
 #include "config/emit.h"
 #include "dataplane/dataplane.h"
 
 static int print_config(const struct model *model, const struct facts *facts, bool as_json, struct error *error)
 {
-	json_t *interfaces = json_array(), *tree;
-	int err;
+	json_t *tree = config_tree(model, facts->interface, facts->interfaces);
+	int err = tree ? 0 : -ENOMEM;
 
-	for (uint32_t i = 0; i < facts->interfaces; i++)
-		json_array_append_new(interfaces, json_string(facts->interface[i].name));
-	tree = config_tree(model, interfaces);
-	if (as_json)
-		return print_json(tree);
-	err = tree ? config_write_yaml(tree, stdout) : -ENOMEM;
+	/* Not escaped as other JSON: YAML has other escapes for what is beyond 16 bits, and its readers take UTF-8. */
+	if (!err && as_json)
+		err = json_dumpf(tree, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6)) || putchar('\n') == EOF ? -EIO : 0;
+	else if (!err)
+		err = config_write_yaml(tree, stdout);
 	json_decref(tree);
 	return err ? failed(error, err, "cannot write the configuration") : 0;
 }

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "config/emit.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <yaml.h>
 
+#include "core/check.h"
 #include "core/endpoint.h"
+#include "core/xdp.h"
 
 static json_t *backend_tree(const struct model_backend *backend)
 {
@@ -22,11 +26,47 @@ static json_t *backend_tree(const struct model_backend *backend)
 	return tree;
 }
 
+static void put_text(json_t *tree, const char *key, const char *text, const char *usual)
+{
+	if (strcmp(text, usual))
+		json_object_set_new(tree, key, json_string(text));
+}
+
+static void put_number(json_t *tree, const char *key, uint32_t number, uint32_t usual)
+{
+	if (number != usual)
+		json_object_set_new(tree, key, json_integer(number));
+}
+
+/* What is not as it is when nothing is said. */
+static json_t *check_tree(const struct rcxlb_check *check)
+{
+	json_t *tree = json_object();
+	char status[CHECK_STATUS_LEN];
+	struct rcxlb_check usual;
+
+	check_defaults(&usual);
+	put_text(tree, "type", check_type_name(check->type), check_type_name(usual.type));
+	put_text(tree, "path", check->path, usual.path);
+	put_text(tree, "host", check->host, usual.host);
+	if (check->status_from != usual.status_from || check->status_to != usual.status_to)
+		json_object_set_new(tree, "status",
+				    check->status_from == check->status_to
+					? json_integer(check->status_from)
+					: json_string(check_status_text(check, status)));
+	put_text(tree, "body", check->body, usual.body);
+	put_number(tree, "interval_ms", check->interval_ms, usual.interval_ms);
+	put_number(tree, "timeout_ms", check->timeout_ms, usual.timeout_ms);
+	put_number(tree, "rise", check->rise, usual.rise);
+	put_number(tree, "fall", check->fall, usual.fall);
+	return tree;
+}
+
 static json_t *service_tree(const struct model *model, const struct model_service *service)
 {
 	char listens[RCXLB_MAX_LISTEN][RCXLB_TEXT_LEN];
 	uint16_t members[RCXLB_MAX_BACKENDS];
-	json_t *listen = json_array(), *backends = json_array(), *tree;
+	json_t *listen = json_array(), *backends = json_array(), *check = check_tree(&service->check), *tree;
 	uint32_t count = model_listens(service, listens);
 
 	for (uint32_t i = 0; i < count; i++)
@@ -38,22 +78,50 @@ static json_t *service_tree(const struct model *model, const struct model_servic
 			 model_hash_name(service->hash), "balance", model_balance_name(service->balance));
 	if (service->load_factor != RCXLB_LOAD_FACTOR)
 		json_object_set_new(tree, "load_factor", json_real(service->load_factor / 100.0));
-	if (service->blocked_ms != RCXLB_BLOCKED_MS)
-		json_object_set_new(tree, "blocked_ms", json_integer(service->blocked_ms));
-	if (service->slow_start_ms)
-		json_object_set_new(tree, "slow_start_ms", json_integer(service->slow_start_ms));
+	put_number(tree, "blocked_ms", service->blocked_ms, RCXLB_BLOCKED_MS);
+	put_number(tree, "slow_start_ms", service->slow_start_ms, 0);
 	json_object_set_new(tree, "backends", backends);
+	if (json_object_size(check))
+		json_object_set(tree, "health", check);
+	json_decref(check);
 	return tree;
 }
 
-json_t *config_tree(const struct model *model, json_t *interfaces)
+static json_t *interface_tree(const struct rcxlb_interface *interface)
 {
-	json_t *services = json_array();
+	enum xdp_choice xdp = xdp_choice_of(interface->mode);
 
+	if (xdp == XDP_AUTO)
+		return json_string(interface->name);
+	return json_pack("{s:s, s:s}", "name", interface->name, "xdp", xdp_choice_name(xdp));
+}
+
+static void put_rest(json_t *tree, const struct model *model)
+{
+	const struct rcxlb_endpoint *metrics = &model->settings.metrics;
+	char text[RCXLB_TEXT_LEN], key[33];
+
+	endpoint_format(metrics, text);
+	if (!metrics->port || strcmp(text, RCXLB_METRICS_LISTEN))
+		json_object_set_new(tree, "metrics", json_pack("{s:s}", "listen", metrics->port ? text : "off"));
+	snprintf(key, sizeof(key), "%016llx%016llx", (unsigned long long)model->hash_key[0],
+		 (unsigned long long)model->hash_key[1]);
+	if (model->hash_key[0] || model->hash_key[1])
+		json_object_set_new(tree, "hash_key", json_string(key));
+}
+
+json_t *config_tree(const struct model *model, const struct rcxlb_interface *interface, uint32_t count)
+{
+	json_t *interfaces = json_array(), *services = json_array(), *tree;
+
+	for (uint32_t i = 0; i < count; i++)
+		json_array_append_new(interfaces, interface_tree(&interface[i]));
 	for (int i = 0; i < RCXLB_MAX_SERVICES; i++)
 		if (model->service[i].name[0])
 			json_array_append_new(services, service_tree(model, &model->service[i]));
-	return json_pack("{s:o, s:o}", "interfaces", interfaces, "services", services);
+	tree = json_pack("{s:o, s:o}", "interfaces", interfaces, "services", services);
+	put_rest(tree, model);
+	return tree;
 }
 
 static int emit(yaml_emitter_t *emitter, yaml_event_t *event, int made)
@@ -124,6 +192,22 @@ static int emit_mapping(yaml_emitter_t *emitter, const json_t *node)
 	return err ? err : emit(emitter, &event, yaml_mapping_end_event_initialize(&event));
 }
 
+/* A word that every reader of YAML takes for a text without quotes. */
+static bool is_plain(const char *text)
+{
+	static const char *const others[] = { "y", "n", "yes", "no", "on", "off", "true", "false", "null" };
+
+	if (!isalpha((unsigned char)text[0]))
+		return false;
+	for (const char *c = text; *c; c++)
+		if (!isalnum((unsigned char)*c) && !strchr("-_.", *c))
+			return false;
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (!strcasecmp(text, others[i]))
+			return false;
+	return true;
+}
+
 static int emit_node(yaml_emitter_t *emitter, const json_t *node)
 {
 	char number[32];
@@ -142,8 +226,7 @@ static int emit_node(yaml_emitter_t *emitter, const json_t *node)
 	}
 	if (json_is_boolean(node))
 		return emit_scalar(emitter, json_is_true(node) ? "true" : "false", false);
-	/* Addresses have characters that mean something in YAML; names need no quotes. */
-	return emit_scalar(emitter, json_string_value(node), strpbrk(json_string_value(node), ":*[]") != NULL);
+	return emit_scalar(emitter, json_string_value(node), !is_plain(json_string_value(node)));
 }
 
 int config_write_yaml(const json_t *tree, FILE *to)

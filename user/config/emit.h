@@ -8,8 +8,11 @@
 
 #include "core/model.h"
 
-/* The configuration's tree, as DESIGN describes the file; the caller's, NULL when out of memory. Takes `interfaces`. */
-json_t *config_tree(const struct model *model, json_t *interfaces);
+/*
+ * The tree of a file that config_read() makes the same state of; the caller's, NULL when out of memory. It holds the hash
+ * key, a secret. `interface`: where the guard is, `count` of them.
+ */
+json_t *config_tree(const struct model *model, const struct rcxlb_interface *interface, uint32_t count);
 
 /* Writes a tree as YAML. 0, or -EIO. */
 int config_write_yaml(const json_t *tree, FILE *to);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/check.h"
 #include "core/endpoint.h"
 
 bool model_is_member(const struct model_service *service, uint32_t backend)
@@ -85,7 +86,7 @@ int model_service_select(struct model *model, const char *name, struct model_ser
 	return 0;
 }
 
-static int check_name(const char *name, struct error *error)
+int model_name_check(const char *name, struct error *error)
 {
 	if (!name[0] || strlen(name) >= RCXLB_NAME_LEN)
 		return failed(error, -EINVAL, "the service name '%s' must have 1 to %d characters", name,
@@ -113,7 +114,7 @@ static bool is_star(const struct model_service *service, const struct rcxlb_endp
 	return endpoint_is_any(listen) && listens_on(service, &twin);
 }
 
-static const char *listen_text(const struct model_service *service, const struct rcxlb_endpoint *listen, char *to)
+const char *model_listen_text(const struct model_service *service, const struct rcxlb_endpoint *listen, char *to)
 {
 	if (!is_star(service, listen))
 		return endpoint_format(listen, to);
@@ -156,30 +157,19 @@ void model_defaults(struct model *model)
 
 void model_service_defaults(struct model_service *service, uint8_t hash)
 {
-	static const uint16_t status[] = { RCXLB_CHECK_STATUS };
-
 	service->hash = hash;
 	/* Whose address alone is hashed wants to come back; otherwise the next connection goes elsewhere anyway. */
 	service->balance = hash == RCXLB_HASH_CLIENT ? RCXLB_BALANCE_BOUNDED : RCXLB_BALANCE_LEAST;
 	service->load_factor = RCXLB_LOAD_FACTOR;
 	service->blocked_ms = RCXLB_BLOCKED_MS;
 	service->slow_start_ms = 0;
-	service->check = (struct rcxlb_check){
-		.type = RCXLB_CHECK_AUTO,
-		.interval_ms = RCXLB_CHECK_INTERVAL_MS,
-		.timeout_ms = RCXLB_CHECK_TIMEOUT_MS,
-		.rise = RCXLB_CHECK_RISE,
-		.fall = RCXLB_CHECK_FALL,
-		.path = RCXLB_CHECK_PATH,
-	};
-	service->check.status_from = status[0];
-	service->check.status_to = status[1];
+	check_defaults(&service->check);
 }
 
 int model_service_set(struct model *model, const struct model_service *wished, struct error *error)
 {
 	struct model_service *service = model_service_find(model, wished->name), *other;
-	int err = check_name(wished->name, error);
+	int err = model_name_check(wished->name, error);
 	char text[RCXLB_TEXT_LEN];
 
 	if (err)
@@ -196,7 +186,7 @@ int model_service_set(struct model *model, const struct model_service *wished, s
 		for (int k = 0; k < wished->listens; k++)
 			if (listens_on(other, &wished->listen[k]))
 				return failed(error, -EEXIST, "%s is already the address of service '%s'",
-					      listen_text(wished, &wished->listen[k], text), other->name);
+					      model_listen_text(wished, &wished->listen[k], text), other->name);
 	}
 	if (!service)
 		return failed(error, -ENOSPC, "there are %d services already, no room for '%s'; delete one first",
@@ -355,8 +345,46 @@ uint32_t model_listens(const struct model_service *service, char to[RCXLB_MAX_LI
 
 	for (int i = 0; i < service->listens; i++)
 		if (endpoint_is_ipv4(&service->listen[i]) || !is_star(service, &service->listen[i]))
-			listen_text(service, &service->listen[i], to[count++]);
+			model_listen_text(service, &service->listen[i], to[count++]);
 	return count;
+}
+
+const struct model_service *model_check_rival(const struct model *model, const struct model_service *service,
+					      uint32_t *ret_backend)
+{
+	if (service->check.type == RCXLB_CHECK_OFF)
+		return NULL;
+	for (const struct model_service *other = model->service; other < service; other++) {
+		if (!other->name[0] || other->check.type == RCXLB_CHECK_OFF ||
+		    check_equal(&other->check, &service->check))
+			continue;
+		for (uint32_t id = 0; id < RCXLB_MAX_BACKENDS; id++)
+			if (model_is_member(other, id) && model_is_member(service, id)) {
+				*ret_backend = id;
+				return other;
+			}
+	}
+	return NULL;
+}
+
+int model_checks_agree(const struct model *model, struct error *error)
+{
+	const struct model_service *rival;
+	char text[RCXLB_TEXT_LEN];
+	uint32_t backend;
+
+	for (const struct model_service *service = model->service; service < &model->service[RCXLB_MAX_SERVICES];
+	     service++) {
+		rival = service->name[0] ? model_check_rival(model, service, &backend) : NULL;
+		if (rival)
+			return failed(error, -EEXIST,
+				      "%s is a backend of the services '%s' and '%s', which check it differently, and it "
+				      "can only be up or down for both: give both the same check, or one of them "
+				      "--check off",
+				      endpoint_format(&model->backend[backend].endpoint, text), rival->name,
+				      service->name);
+	}
+	return 0;
 }
 
 static const char *const hash_names[] = {

@@ -48,6 +48,9 @@ struct model_service *model_service_find(struct model *model, const char *name);
 /* The service meant by `name`: with NULL the only one there is, else an error that names them. */
 int model_service_select(struct model *model, const char *name, struct model_service **ret, struct error *error);
 
+/* Is this a service's name? 1 to RCXLB_NAME_LEN - 1 letters, digits, '-', '_' and '.'; else -EINVAL with a sentence. */
+int model_name_check(const char *name, struct error *error);
+
 /* Sets the settings to what they are when the operator says nothing. */
 void model_defaults(struct model *model);
 
@@ -95,6 +98,19 @@ uint32_t model_members(const struct model *model, const struct model_service *se
 
 /* Texts of what a service listens on, with *:PORT for both any-addresses. Returns how many of `to` were set. */
 uint32_t model_listens(const struct model_service *service, char to[RCXLB_MAX_LISTEN][RCXLB_TEXT_LEN]);
+
+/* One of a service's addresses as above; `to` holds RCXLB_TEXT_LEN bytes. Returns `to`. */
+const char *model_listen_text(const struct model_service *service, const struct rcxlb_endpoint *listen, char *to);
+
+/*
+ * Another service that shares a backend with this one and checks it in another way, before it in the list; or NULL.
+ * *ret_backend is the shared one. A backend has one state of health; a service whose check is off leaves it to others.
+ */
+const struct model_service *model_check_rival(const struct model *model, const struct model_service *service,
+					      uint32_t *ret_backend);
+
+/* -EEXIST with a sentence when there is such a pair of services. */
+int model_checks_agree(const struct model *model, struct error *error);
 
 /* Names of the enumerations, as options, JSON and configuration have them. */
 const char *model_hash_name(uint8_t hash);

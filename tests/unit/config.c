@@ -1,0 +1,611 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Configuration files: every mistake a person makes has its line and its sentence; what is printed can be read again.
+ */
+#include "test.h"
+
+#include <errno.h>
+
+#include "config/emit.h"
+#include "config/read.h"
+#include "config/schema.h"
+#include "config/tree.h"
+#include "core/diff.h"
+#include "core/endpoint.h"
+#include "core/merge.h"
+
+static struct config config;
+static struct mistakes mistakes;
+static struct error error;
+
+#define LISTEN "services:\n- name: a\n  listen: [\"*:80\"]\n"
+
+static int read_text(const char *text)
+{
+	return config_read(text, strlen(text), &config, &mistakes);
+}
+
+/* One mistake each, and nothing that follows from it. */
+static const struct {
+	const char *what;
+	const char *file;
+	uint32_t line;
+	const char *says; /* in the sentence */
+} wrong[] = {
+	{ "an empty file", "", 1, "'file': it is empty" },
+	{ "a comment alone", "# nothing\n", 1, "it is empty" },
+	{ "a file without services", "interfaces: [eth0]\n", 1, "'services': it is missing in the file; add it" },
+	{ "services without a list", "services:\n", 1, "'services': there is no value" },
+	{ "a list for a file", "- a\n- b\n", 1, "must be a mapping" },
+	{ "a word for a file", "hello\n", 1, "'hello': the file is a single value" },
+	{ "a tab", "services:\n\t- name: a\n", 2, "indented by a tab; YAML wants blanks" },
+	{ "a tab in front of a key", "services: []\nmetrics:\n \tlisten: off\n", 3, "indented by a tab" },
+	{ "a star without quotes", "services:\n- name: a\n  listen: [*:80]\n", 3,
+	  "'*:80': no value begins with '*' without quotes around it; write it as \"*:80\"" },
+	{ "a star that is a good alias", "services:\n- name: a\n  listen: [*a]\n", 3,
+	  "'a': there is no anchor &a above" },
+	{ "an @ without quotes", "services:\n- name: @a\n", 2, "write it as \"@a\"" },
+	{ "a bracket that is not closed", "services:\n- name: a\n  listen: [\"*:80\"\n  hash: tuple\n", 4,
+	  "this is no YAML: did not find expected ',' or ']'" },
+	{ "a quote that is not closed", "services: []\nhash_key: \"abc\n", 3, "this is no YAML" },
+	{ "a colon too many", "services: []\nxdp: auto: off\n", 2, "a key and its value cannot stand here" },
+	{ "a key that stands in the wrong column", "services:\n- name: a\n   listen: [\"*:80\"]\n", 3, "indentation" },
+	{ "bytes that are no UTF-8", "services: []\nxdp: \xff\n", 2, "no UTF-8 text" },
+	{ "two documents", "services: []\n---\nservices: []\n", 2, "'---': a second document begins here" },
+	{ "a tag", "services: !!python/object []\n", 1, "tags have no meaning here" },
+	{ "an alias that is its own parent", "services: &a [*a]\n", 1, "there is no anchor &a above" },
+	{ "an unknown key", "services: []\nfrobnicate: 1\n", 2,
+	  "there is no such key in the file; there is: interfaces," },
+	{ "an unknown key near a known one", "servcies: []\nservices: []\n", 1, "did you mean 'services'?" },
+	{ "a letter too many", LISTEN "  balances: least\n", 4, "no such key in services[]; did you mean 'balance'?" },
+	{ "a dash for an underscore", LISTEN "  load-factor: 1.5\n", 4, "did you mean 'load_factor'?" },
+	{ "capitals", LISTEN "  Hash: client\n", 4, "did you mean 'hash'?" },
+	{ "a key in the wrong place", "services: []\nlisten: [\"*:80\"]\n", 2,
+	  "'listen': there is no such key in the file" },
+	{ "a merge key", "services:\n- {name: a, listen: [\"*:80\"], <<: {}}\n", 2, "'<<': there is no such key" },
+	{ "a key that is a list", "services: []\n[a, b]: c\n", 2, "a key is a word" },
+	{ "a key twice", LISTEN "  hash: tuple\n  hash: client\n", 5, "'hash': the key is there already, in line 4" },
+	{ "the services twice", "services: []\nxdp: off\nservices: []\n", 3, "already, in line 1" },
+	{ "a key that comes later", LISTEN "  tls: {certificate: a, key: b}\n", 4, "does not have this yet" },
+	{ "a guard", "services: []\nguard: {deny: [\"203.0.113.0/24\"]}\n", 2, "'guard': rcxlb " },
+	{ "a mapping for a list", "services: {name: a}\n", 1, "'services': it is a mapping here; it must be a list" },
+	{ "a text for a list", "services:\n- name: a\n  listen: \"*:80\"\n", 3,
+	  "'listen': it is a single value here; it must be a list, as [\"*:80\"]" },
+	{ "a list for a text", LISTEN "  hash: [tuple]\n", 4, "'hash': it is a list here; it must be a single value" },
+	{ "a text for a mapping", LISTEN "  health: http\n", 4, "'health': it is a single value here" },
+	{ "a number for a service", "services: [7]\n", 1, "'services': an entry is a single value here" },
+	{ "a list for a backend", LISTEN "  backends: [[]]\n", 4, "as {address: VALUE}" },
+	{ "a backend that is nothing", LISTEN "  backends:\n  -\n", 5, "an entry is empty here" },
+	{ "a key without a value", LISTEN "  hash:\n", 4, "'hash': there is no value" },
+	{ "a null", LISTEN "  balance: null\n", 4, "'balance': there is no value" },
+	{ "an empty list of addresses", "services:\n- name: a\n  listen: []\n", 3, "the list is empty" },
+	{ "an address that is nothing", "services:\n- name: a\n  listen:\n  -\n", 4, "'listen': an entry of the list" },
+	{ "a service without a name", "services:\n- listen: [\"*:80\"]\n", 2,
+	  "'name': it is missing in services[]; add it" },
+	{ "a service without an address", "services:\n- name: a\n", 2, "'listen': it is missing in services[]" },
+	{ "a backend without an address", LISTEN "  backends:\n  - weight: 2\n", 5,
+	  "'address': it is missing in services[]" },
+	{ "a name with a blank", "services:\n- name: a b\n  listen: [\"*:80\"]\n", 2, "'a b': the service name" },
+	{ "a name that is too long", "services:\n- name: abcdefghijklmnopqrstuvwxyz0123456\n  listen: [\"*:80\"]\n", 2,
+	  "must have 1 to 31 characters" },
+	{ "a name twice", LISTEN "- name: a\n  listen: [\"*:81\"]\n", 4,
+	  "'a': a service in line 2 has this name already" },
+	{ "no port", "services:\n- name: a\n  listen: [\"192.0.2.1\"]\n", 3, "'192.0.2.1': is not ADDRESS:PORT" },
+	{ "port 0", "services:\n- name: a\n  listen: [\"*:0\"]\n", 3, "'*:0': " },
+	{ "a host name", "services:\n- name: a\n  listen: [\"localhost:80\"]\n", 3, "'localhost:80': " },
+	{ "IPv6 without brackets", "services:\n- name: a\n  listen: [\"2001:db8::1:80\"]\n", 3, "'2001:db8::1:80': " },
+	{ "IPv6 without quotes", "services:\n- name: a\n  listen: [[::]:80]\n", 3, "an IPv6 address is written in quotes" },
+	{ "an address twice in a service", "services:\n- name: a\n  listen: [\"*:80\",\n    \"0.0.0.0:80\"]\n", 4,
+	  "twice" },
+	{ "two services on one address", LISTEN "- name: b\n  listen:\n  - \"*:81\"\n  - \"0.0.0.0:80\"\n", 7,
+	  "'0.0.0.0:80': the service 'a' in line 2 listens there already" },
+	{ "two services on every address", LISTEN "- name: b\n  listen: [\"*:80\"]\n", 5, "'*:80': the service 'a'" },
+	{ "a hash that does not exist", LISTEN "  hash: md5\n", 4, "'md5': the hash 'md5' is not known; it is tuple" },
+	{ "a rule that does not exist", LISTEN "  balance: random\n", 4, "it is consistent, bounded or least" },
+	{ "a factor without effect", LISTEN "  load_factor: 1\n", 4,
+	  "'1': load_factor is a factor from 1.01 to 100.00" },
+	{ "a factor of three digits", LISTEN "  load_factor: 1.255\n", 4, "'1.255': load_factor is a factor" },
+	{ "a time with a unit", LISTEN "  slow_start_ms: 5s\n", 4, "'5s': slow_start_ms is a number of milliseconds" },
+	{ "a negative time", LISTEN "  blocked_ms: -1\n", 4, "'-1': blocked_ms is a number" },
+	{ "a weight of 0", LISTEN "  backends:\n  - {address: 127.0.0.1:1, weight: 0}\n", 5,
+	  "'0': weight is a number from 1 to 256" },
+	{ "a weight that is no number", LISTEN "  backends:\n  - {address: 127.0.0.1:1, weight: heavy}\n", 5,
+	  "'heavy': weight" },
+	{ "more than 32 bits", LISTEN "  backends:\n  - {address: 127.0.0.1:1, max_connections: 4294967296}\n", 5,
+	  "4294967295" },
+	{ "yes for true", LISTEN "  backends:\n  - {address: 127.0.0.1:1, draining: yes}\n", 5,
+	  "'yes': draining is true or false" },
+	{ "a backend on every address", LISTEN "  backends:\n  - 0.0.0.0:3001\n", 5, "name the one address" },
+	{ "a range that ends before it begins", LISTEN "  backends:\n  - 127.0.0.1:3010-3001\n", 5,
+	  "the range ends before it begins" },
+	{ "a range without an end", LISTEN "  backends:\n  - 127.0.0.1:3001-\n", 5, "'127.0.0.1:3001-': " },
+	{ "a range past the last port", LISTEN "  backends:\n  - 127.0.0.1:65535-65536\n", 5, "65536" },
+	{ "a backend twice", LISTEN "  backends:\n  - 127.0.0.1:1\n  - 127.0.0.1:1\n", 6,
+	  "'127.0.0.1:1': line 5 has this backend already" },
+	{ "ranges that overlap", LISTEN "  backends:\n  - 127.0.0.1:1-5\n  - 127.0.0.1:5-9\n", 6,
+	  "'127.0.0.1:5': line 5" },
+	{ "more backends than there can be", LISTEN "  backends:\n  - 127.0.0.1:1-1025\n", 5,
+	  "no room for 127.0.0.1:1025" },
+	{ "one instance with two weights",
+	  LISTEN "  backends: [127.0.0.1:1]\n- name: b\n  listen: [\"*:81\"]\n  backends: [{address: 127.0.0.1:1, "
+		 "weight: 2}]\n",
+	  7, "a backend of another service in line 4, and the same instance" },
+	{ "backends and backends_of",
+	  LISTEN "- name: b\n  listen: [\"*:81\"]\n  backends_of: a\n  backends: [127.0.0.1:1]\n", 7,
+	  "take one of the two out" },
+	{ "backends_of of nobody", LISTEN "  backends_of: x9\n", 4, "'x9': no service has this name" },
+	{ "backends_of of nearly somebody",
+	  LISTEN
+	  "- name: rocketchat\n  listen: [\"*:81\"]\n- name: c\n  listen: [\"*:82\"]\n  backends_of: rocketcat\n",
+	  8, "did you mean 'rocketchat'?" },
+	{ "backends_of of itself", LISTEN "  backends_of: a\n", 4, "in a circle" },
+	{ "health beside backends_of",
+	  LISTEN "- name: b\n  listen: [\"*:81\"]\n  backends_of: a\n  health: {type: tcp}\n", 7, "'health': " },
+	{ "one instance with two checks",
+	  LISTEN "  backends: [127.0.0.1:1]\n- name: b\n  listen: [\"*:81\"]\n  backends: [127.0.0.1:1]\n  health: "
+		 "{type: tcp}\n",
+	  8, "'127.0.0.1:1': it is a backend of the service 'a' too, which checks it differently" },
+	{ "a check that does not exist", LISTEN "  health: {type: ping}\n", 4,
+	  "'ping': the check 'ping' is not known" },
+	{ "a path without a slash", LISTEN "  health: {type: http, path: readyz}\n", 4, "'readyz': is no path" },
+	{ "a path with a line's end", LISTEN "  health: {type: http, path: \"/\\r\\nHost: x\"}\n", 4,
+	  "'/\\x0d\\x0aHost: x': " },
+	{ "a path that is too long",
+	  LISTEN "  health:\n    type: http\n    path: "
+		 "/123456789012345678901234567890123456789012345678901234567890123456789012"
+		 "34567890123456789012345678901234567890123456789012345678\n",
+	  6, "it may have 1 to 127" },
+	{ "a host with a blank", LISTEN "  health: {type: http, host: a b}\n", 4, "'a b': is no host" },
+	{ "a status beyond HTTP", LISTEN "  health: {type: http, status: 600}\n", 4, "'600': is no HTTP status" },
+	{ "a status range backwards", LISTEN "  health: {type: http, status: 399-200}\n", 4, "'399-200': " },
+	{ "a list of statuses", LISTEN "  health: {type: http, status: [200]}\n", 4, "'status': it is a list here" },
+	{ "a body with a line's end", LISTEN "  health: {type: http, body: \"a\\nb\"}\n", 4, "'a\\x0ab': " },
+	{ "a path for no http", LISTEN "  health:\n    type: tcp\n    path: /x\n", 6,
+	  "a path needs the type http, this is of type tcp" },
+	{ "a path without a type", LISTEN "  health: {path: /x}\n", 4, "a path needs the type http" },
+	{ "a host for tcp", LISTEN "  health: {type: tcp, host: a}\n", 4, "a host needs the type http or auto" },
+	{ "a time-out longer than the interval", LISTEN "  health:\n    interval_ms: 500\n    timeout_ms: 600\n", 6,
+	  "'timeout_ms': a health check's time-out of 600 ms is longer than its interval of 500 ms" },
+	{ "an interval shorter than the usual time-out", LISTEN "  health: {interval_ms: 500}\n", 4,
+	  "make the interval longer" },
+	{ "no checks in a row", LISTEN "  health: {rise: 0}\n", 4, "'0': rise is a number from 1 to 1000" },
+	{ "metrics on a host name", "services: []\nmetrics: {listen: \"localhost:9465\"}\n", 2, "'localhost:9465': " },
+	{ "metrics that are off", "services: []\nmetrics: off\n", 2, "'metrics': it is a single value here" },
+	{ "a short hash key", "services: []\nhash_key: abc\n", 2, "'abc': a hash key is 32 hexadecimal digits" },
+	{ "a hash key of zeros", "services: []\nhash_key: \"00000000000000000000000000000000\"\n", 2,
+	  "everybody can guess" },
+	{ "a mode that does not exist", "services: []\nxdp: turbo\n", 2, "'turbo': the XDP mode 'turbo' is not known" },
+	{ "interfaces without a list", "services: []\ninterfaces: eth0\n", 2,
+	  "'interfaces': it is a single value here" },
+	{ "an interface twice", "services: []\ninterfaces: [eth0,\n  eth0]\n", 3,
+	  "'eth0': the interface 'eth0' is given twice" },
+	{ "an interface with a long name", "services: []\ninterfaces: [abcdefghijklmnop]\n", 2,
+	  "cannot be the name of an interface" },
+	{ "a mode of one interface that does not exist", "services: []\ninterfaces: [{name: eth0, xdp: on}]\n", 2,
+	  "'on': " },
+};
+
+static void every_mistake_has_its_line_and_sentence(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < LENGTH(wrong); i++) {
+		int err = read_text(wrong[i].file);
+
+		check(err == -EBADMSG, wrong[i].what);
+		for (uint32_t k = 1; k < mistakes.count; k++)
+			print_error("%s: also: %u: %s\n", wrong[i].what, mistakes.entry[k].line,
+				    mistakes.entry[k].text);
+		if (mistakes.entry[0].line != wrong[i].line || !strstr(mistakes.entry[0].text, wrong[i].says))
+			print_error("%u: %s\n", mistakes.entry[0].line, mistakes.entry[0].text);
+		check(mistakes.count == 1, wrong[i].what);
+		check(mistakes.entry[0].line == wrong[i].line, wrong[i].what);
+		check(strstr(mistakes.entry[0].text, wrong[i].says), wrong[i].what);
+		check(mistakes.entry[0].text[0] == '\'', wrong[i].what);
+	}
+}
+
+/* A circle is the mistake of each that is in it. */
+static void services_in_a_circle(void **state)
+{
+	(void)state;
+	assert_int_equal(read_text("services:\n"
+				   "- {name: a, listen: [\"*:80\"], backends_of: b}\n"
+				   "- {name: b, listen: [\"*:81\"], backends_of: c}\n"
+				   "- {name: c, listen: [\"*:82\"], backends_of: a}\n"),
+			 -EBADMSG);
+	assert_int_equal(mistakes.count, 3);
+	for (uint32_t i = 0; i < 3; i++) {
+		assert_int_equal(mistakes.entry[i].line, i + 2);
+		assert_non_null(strstr(mistakes.entry[i].text, "in a circle"));
+	}
+}
+
+static void all_mistakes_are_told_in_the_order_of_lines(void **state)
+{
+	static const uint32_t lines[] = { 1, 3, 4, 5, 7, 8, 10 };
+
+	(void)state;
+	assert_int_equal(
+	    read_text("servces: 1\nservices:\n- name: a b\n  listen: [nonsense]\n  hash: md5\n  backends:\n"
+		      "  - {address: 127.0.0.1:0}\n  - {address: 127.0.0.1:1, wight: 1}\n- name: b\n"
+		      "  listen: [\"*:80\", \"*:99999\"]\n"),
+	    -EBADMSG);
+	assert_int_equal(mistakes.count, LENGTH(lines));
+	for (size_t i = 0; i < LENGTH(lines); i++)
+		assert_int_equal(mistakes.entry[i].line, lines[i]);
+	assert_false(mistakes.more);
+}
+
+static void more_than_fifty_mistakes_are_cut(void **state)
+{
+	static char text[8000] = "services: []\n";
+
+	(void)state;
+	for (int i = 0; i < 300; i++)
+		sprintf(text + strlen(text), "unknown%d: x\n", i);
+	assert_int_equal(read_text(text), -EBADMSG);
+	assert_int_equal(mistakes.count, MISTAKES_MAX);
+	assert_true(mistakes.more);
+}
+
+/* Nine lists, each of nine of the former: YAML's bomb. And other ways to want too much. */
+static void what_is_too_big_is_refused(void **state)
+{
+	static char text[TREE_MOST_BYTES + 2];
+	char *to = text;
+
+	(void)state;
+	to += sprintf(to, "a0: &a0 [x,x,x,x,x,x,x,x,x]\n");
+	for (int i = 1; i < 9; i++)
+		to += sprintf(to, "a%d: &a%d [*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d]\n", i, i, i - 1, i - 1,
+			      i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
+	assert_int_equal(read_text(text), -EBADMSG);
+	assert_non_null(strstr(mistakes.entry[0].text, "more than 200000 things"));
+
+	memset(text, '[', 500);
+	text[500] = 0;
+	assert_int_equal(read_text(text), -EBADMSG);
+	assert_non_null(strstr(mistakes.entry[0].text, "nested more than 16 deep"));
+
+	memset(text, '#', TREE_MOST_BYTES + 1);
+	text[TREE_MOST_BYTES + 1] = 0;
+	assert_int_equal(read_text(text), -EBADMSG);
+	assert_non_null(strstr(mistakes.entry[0].text, "at most 1048576"));
+
+	to = text + sprintf(text, "services: [");
+	for (int i = 0; i < 150000; i++)
+		to += sprintf(to, "x, ");
+	sprintf(to, "x]\n");
+	assert_int_equal(read_text(text), -EBADMSG);
+	assert_int_equal(mistakes.count, 1); /* all alike, in one line */
+
+	to = text + sprintf(text, "services:\n");
+	for (int i = 0; i < 65; i++)
+		to += sprintf(to, "- {name: s%d, listen: [\"*:%d\"]}\n", i, 1000 + i);
+	assert_int_equal(read_text(text), -EBADMSG);
+	assert_int_equal(mistakes.count, 1);
+	assert_int_equal(mistakes.entry[0].line, 66);
+	assert_non_null(strstr(mistakes.entry[0].text, "more than 64 services"));
+
+	to = text + sprintf(text, "services: []\ninterfaces:\n");
+	for (int i = 0; i < 65; i++)
+		to += sprintf(to, "- eth%d\n", i);
+	assert_int_equal(read_text(text), -EBADMSG);
+	assert_non_null(strstr(mistakes.entry[0].text, "more than 64 interfaces"));
+}
+
+static void a_null_byte_is_a_mistake(void **state)
+{
+	static const char text[] = "services: []\nxdp: \"auto\\0\"\n";
+
+	(void)state;
+	assert_int_equal(read_text(text), -EBADMSG);
+	assert_int_equal(mistakes.entry[0].line, 2);
+	assert_non_null(strstr(mistakes.entry[0].text, "a byte of value 0"));
+}
+
+static const char everything[] =
+    "# As in the manual\n"
+    "interfaces: [eth0, {name: eth1, xdp: native}]\n"
+    "xdp: skb\n"
+    "services:\n"
+    "- name: rocketchat\n"
+    "  listen: [\"*:80\", \"[2001:db8::1]:81\"]\n"
+    "  hash: client\n"
+    "  load_factor: 1.5\n"
+    "  blocked_ms: 7\n"
+    "  slow_start_ms: 1000\n"
+    "  backends:\n"
+    "  - {address: 127.0.0.1:3001-3003, weight: 3}\n"
+    "  - 127.0.0.1:3004\n"
+    "  - {address: \"[::1]:3005\", max_connections: 100, draining: true}\n"
+    "  health: {type: http, path: /readyz, host: chat.example.org, status: 204, body: \"ü ok\",\n"
+    "    interval_ms: 5000, timeout_ms: 4000, rise: 3, fall: 4}\n"
+    "- name: other\n"
+    "  listen: [\"*:443\"]\n"
+    "  backends_of: rocketchat\n"
+    "metrics: {listen: off}\n"
+    "hash_key: 000102030405060708090A0B0C0D0E0F\n";
+
+static void every_key_has_its_effect(void **state)
+{
+	struct model *model = &config.model;
+	const struct model_service *service = &model->service[0];
+	uint16_t members[RCXLB_MAX_BACKENDS];
+	const struct rcxlb_check *health;
+
+	(void)state;
+	assert_int_equal(read_text(everything), 0);
+	assert_true(config.has_interfaces);
+	assert_int_equal(config.interfaces.count, 2);
+	assert_int_equal(config.interfaces.entry[0].xdp, XDP_SKB);
+	assert_int_equal(config.interfaces.entry[1].xdp, XDP_NATIVE);
+	assert_int_equal(model->hash_key[0], 0x0001020304050607);
+	assert_int_equal(model->hash_key[1], 0x08090a0b0c0d0e0f);
+	assert_int_equal(model->settings.metrics.port, 0);
+	assert_int_equal(service->listens, 3);
+	assert_int_equal(service->hash, RCXLB_HASH_CLIENT);
+	assert_int_equal(service->balance, RCXLB_BALANCE_BOUNDED);
+	assert_int_equal(service->load_factor, 150);
+	assert_int_equal(service->blocked_ms, 7);
+	assert_int_equal(service->slow_start_ms, 1000);
+	assert_int_equal(model_members(model, service, members), 5);
+	assert_int_equal(model->backend[members[2]].weight, 3);
+	assert_int_equal(model->backend[members[3]].weight, 1);
+	assert_int_equal(model->backend[members[4]].max_connections, 100);
+	assert_true(model->backend[members[4]].draining);
+	health = &service->check;
+	assert_int_equal(health->type, RCXLB_CHECK_HTTP);
+	assert_string_equal(health->path, "/readyz");
+	assert_string_equal(health->host, "chat.example.org");
+	assert_string_equal(health->body, "ü ok");
+	assert_int_equal(health->status_from, 204);
+	assert_int_equal(health->status_to, 204);
+	assert_int_equal(health->interval_ms, 5000);
+	assert_int_equal(health->timeout_ms, 4000);
+	assert_int_equal(health->rise, 3);
+	assert_int_equal(health->fall, 4);
+	assert_memory_equal(&model->service[1].check, health, sizeof(*health));
+	assert_memory_equal(model->service[1].member, service->member, sizeof(service->member));
+	assert_int_equal(model->service[1].balance, RCXLB_BALANCE_LEAST);
+}
+
+static void what_is_not_said_is_as_usual(void **state)
+{
+	struct model_service usual = {};
+	struct model settings;
+
+	(void)state;
+	assert_int_equal(read_text("services: [{name: a, listen: [\"*:80\"]}]\n"), 0);
+	assert_false(config.has_interfaces);
+	model_service_defaults(&usual, RCXLB_HASH_TUPLE);
+	assert_memory_equal(&config.model.service[0].check, &usual.check, sizeof(usual.check));
+	assert_int_equal(config.model.service[0].balance, usual.balance);
+	assert_int_equal(config.model.hash_key[0] | config.model.hash_key[1], 0);
+	model_defaults(&settings);
+	assert_memory_equal(&config.model.settings, &settings.settings, sizeof(settings.settings));
+	assert_int_equal(read_text("services: []\ninterfaces: []\n"), 0);
+	assert_true(config.has_interfaces);
+}
+
+/* As an anchor that two services share, in JSON, and with the marks of a document. */
+static void other_ways_to_write_it(void **state)
+{
+	static const char *const ways[] = {
+		"---\nservices:\n- {name: a, listen: [\"*:80\"], health: &h {type: tcp}}\n- {name: b, listen: "
+		"[\"*:81\"], health: *h}\n...\n",
+		"{\"services\":[{\"name\":\"a\",\"listen\":[\"*:80\"],\"health\":{\"type\":\"tcp\"}},"
+		"{\"name\":\"b\",\"listen\":[\"*:81\"],\"health\":{\"type\":\"tcp\"}}]}",
+		"\xef\xbb\xbfservices:\r\n- name: a\r\n  listen: ['*:80']\r\n  health: {type: tcp}\r\n- name: b\r\n"
+		"  listen: ['*:81']\r\n  health: {type: tcp}\r\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(ways); i++) {
+		check(!read_text(ways[i]), ways[i]);
+		check(config.model.service[1].check.type == RCXLB_CHECK_TCP, ways[i]);
+		check(!strcmp(config.model.service[1].name, "b"), ways[i]);
+	}
+}
+
+static void the_list_of_keys_is_sound(void **state)
+{
+	const struct config_key *keys;
+	char path[CONFIG_PATH_LEN];
+	uint32_t count;
+
+	(void)state;
+	keys = config_keys(&count);
+	for (uint32_t i = 0; i < count; i++) {
+		check(keys[i].purpose && keys[i].purpose[0], keys[i].name);
+		check(config_key_find(keys[i].section, keys[i].name) == &keys[i], keys[i].name);
+		check(!keys[i].needed || keys[i].values, keys[i].name);
+		check(config_key_place(&keys[i]) < 24, keys[i].name);
+		check((keys[i].open != NULL) == (keys[i].kind == CONFIG_SECTION || keys[i].kind == CONFIG_SECTIONS),
+		      keys[i].name);
+		if (keys[i].bare)
+			check(config_key_find(config_key_path(&keys[i], path), keys[i].bare), keys[i].name);
+	}
+}
+
+/* Random models: printed and read again they are the same, in the running one's ids. */
+
+static uint64_t seed = 1;
+
+static uint32_t draw(uint32_t below)
+{
+	seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+	return (seed >> 33) % below;
+}
+
+static void draw_text(char *to, size_t most, const char *characters)
+{
+	size_t length = 1 + draw(most);
+
+	for (size_t i = 0; i < length; i++)
+		to[i] = characters[draw(strlen(characters))];
+}
+
+static void draw_check(struct rcxlb_check *to)
+{
+	to->type = draw(4);
+	to->interval_ms = 100 + draw(3599901);
+	to->timeout_ms = 10 + draw(to->interval_ms - 9);
+	to->rise = 1 + draw(1000);
+	to->fall = 1 + draw(1000);
+	if (to->type == RCXLB_CHECK_HTTP) {
+		to->status_from = 100 + draw(500);
+		to->status_to = to->status_from + draw(600 - to->status_from);
+		draw_text(to->path + 1, 120, "abc/%20?=&-:*[]{}\"'\\");
+		if (draw(2))
+			draw_text(to->body, 127, "a b:\"'\\#-*&![]{}%@`,<>|?~0");
+	}
+	if (draw(2) && (to->type == RCXLB_CHECK_HTTP || to->type == RCXLB_CHECK_AUTO))
+		draw_text(to->host, 127, "abc0.-:[]");
+}
+
+static void draw_service(struct model *model, int number)
+{
+	struct model_service service = {};
+	char text[RCXLB_TEXT_LEN];
+
+	draw_text(service.name, 25, "abcXYZ019-_.");
+	sprintf(service.name + strlen(service.name), "%d", number);
+	model_service_defaults(&service, draw(2));
+	service.balance = draw(3);
+	service.load_factor = 101 + draw(9900);
+	service.blocked_ms = 1 + draw(60000);
+	service.slow_start_ms = draw(3600001);
+	draw_check(&service.check);
+	for (int i = 0, count = 1 + draw(8); i < count; i++) {
+		static const char *const forms[] = { "*:%d", "192.0.2.7:%d", "[2001:db8::7]:%d", "0.0.0.0:%d",
+						     "[::]:%d" };
+
+		snprintf(text, sizeof(text), forms[draw(LENGTH(forms))], 1 + number * 10 + i);
+		assert_int_equal(model_service_listen(&service, text, &error), 0);
+	}
+	assert_int_equal(model_service_set(model, &service, &error), 0);
+}
+
+static void draw_model(struct model *model)
+{
+	struct model_backend *backend;
+	struct rcxlb_endpoint endpoint;
+	int services = draw(6);
+	char text[RCXLB_TEXT_LEN];
+
+	memset(model, 0, sizeof(*model));
+	model_defaults(model);
+	if (draw(2))
+		model->settings.metrics = endpoint_any(draw(2), draw(2) * 9000);
+	if (!model->settings.metrics.port)
+		model->settings.metrics = (struct rcxlb_endpoint){};
+	model->hash_key[0] = (uint64_t)draw(0xffffffff) << 32 | draw(0xffffffff);
+	model->hash_key[1] = 1 + draw(100);
+	for (int i = 0; i < services; i++)
+		draw_service(model, i);
+	for (int i = 0, count = services ? draw(60) : 0; i < count; i++) {
+		snprintf(text, sizeof(text), draw(2) ? "127.0.0.1:%d" : "[::1]:%d", 3000 + (int)draw(100));
+		assert_int_equal(endpoint_parse(text, false, &endpoint, &error), 0);
+		assert_int_equal(model_backend_add(model, &model->service[draw(services)], &endpoint, &backend, &error),
+				 0);
+		backend->weight = 1 + draw(256);
+		backend->max_connections = draw(2) ? draw(0xffffffff) : 0;
+		backend->draining = draw(2);
+	}
+	for (int i = 0; i < services; i++) /* some come and go, so that ids have holes and histories */
+		if (!draw(4))
+			model_service_delete(model, model->service[i].name, &error);
+	for (int i = 1; i < services; i++) {
+		uint32_t shared;
+		const struct model_service *rival = model_check_rival(model, &model->service[i], &shared);
+
+		if (rival)
+			model->service[i].check = rival->check;
+		if (model_check_rival(model, &model->service[i], &shared))
+			model_service_delete(model, model->service[i].name, &error);
+	}
+}
+
+static void assert_reads_as(struct model *model, const char *text)
+{
+	static struct model merged;
+
+	if (config_read(text, strlen(text), &config, &mistakes)) {
+		print_error("%s\n", text);
+		fail_msg("%u: %s", mistakes.entry[0].line, mistakes.entry[0].text);
+	}
+	assert_int_equal(model_merge(model, &config.model, &merged, &error), 0);
+	if (memcmp(&merged, model, sizeof(merged))) {
+		print_error("%s\n", text);
+		fail_msg("it was read as another model");
+	}
+}
+
+static void what_is_printed_is_read_as_the_same(void **state)
+{
+	static struct model model;
+
+	(void)state;
+	for (int i = 0; i < 500; i++) {
+		char *text = NULL;
+		size_t size;
+		json_t *tree;
+		FILE *to;
+
+		draw_model(&model);
+		tree = config_tree(&model, NULL, 0);
+		to = open_memstream(&text, &size);
+		assert_non_null(tree);
+		assert_non_null(to);
+		assert_int_equal(config_write_yaml(tree, to), 0);
+		fclose(to);
+		assert_reads_as(&model, text);
+		free(text);
+		text = json_dumps(tree, JSON_COMPACT | JSON_REAL_PRECISION(6));
+		assert_reads_as(&model, text);
+		free(text);
+		json_decref(tree);
+	}
+}
+
+static void interfaces_are_printed_and_read_again(void **state)
+{
+	static const struct rcxlb_interface interfaces[] = { { "eth0", RCXLB_XDP_NATIVE },
+							     { "eth0.5", RCXLB_XDP_SKB },
+							     { "off", RCXLB_XDP_NONE },
+							     { "1", RCXLB_XDP_NATIVE } };
+	static const enum xdp_choice choices[] = { XDP_AUTO, XDP_SKB, XDP_OFF, XDP_AUTO };
+	static struct model model;
+	json_t *tree = config_tree(&model, interfaces, LENGTH(interfaces));
+	char *text = json_dumps(tree, 0);
+
+	(void)state;
+	assert_int_equal(read_text(text), 0);
+	assert_int_equal(config.interfaces.count, LENGTH(interfaces));
+	for (size_t i = 0; i < LENGTH(interfaces); i++) {
+		assert_string_equal(config.interfaces.entry[i].name, interfaces[i].name);
+		assert_int_equal(config.interfaces.entry[i].xdp, choices[i]);
+	}
+	free(text);
+	json_decref(tree);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_mistake_has_its_line_and_sentence),
+		cmocka_unit_test(services_in_a_circle),
+		cmocka_unit_test(all_mistakes_are_told_in_the_order_of_lines),
+		cmocka_unit_test(more_than_fifty_mistakes_are_cut),
+		cmocka_unit_test(what_is_too_big_is_refused),
+		cmocka_unit_test(a_null_byte_is_a_mistake),
+		cmocka_unit_test(every_key_has_its_effect),
+		cmocka_unit_test(what_is_not_said_is_as_usual),
+		cmocka_unit_test(other_ways_to_write_it),
+		cmocka_unit_test(the_list_of_keys_is_sound),
+		cmocka_unit_test(what_is_printed_is_read_as_the_same),
+		cmocka_unit_test(interfaces_are_printed_and_read_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

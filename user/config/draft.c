@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "config/draft.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/check.h"
+#include "core/endpoint.h"
+
+struct draft *draft_new(void)
+{
+	struct draft *draft = calloc(1, sizeof(*draft));
+	struct model usual;
+
+	if (!draft)
+		return NULL;
+	model_defaults(&usual);
+	draft->metrics.listen = usual.settings.metrics;
+	return draft;
+}
+
+void draft_free(struct draft *draft)
+{
+	for (int i = 0; draft && i < RCXLB_MAX_SERVICES; i++)
+		free(draft->service[i].backend);
+	free(draft);
+}
+
+bool draft_has(const struct draft_head *head, const char *section, const char *key)
+{
+	return head->key_line[config_key_place(config_key_find(section, key))];
+}
+
+uint32_t draft_line(const struct draft_head *head, const char *section, const char *key)
+{
+	uint32_t line = head->key_line[config_key_place(config_key_find(section, key))];
+
+	return line ? line : head->line;
+}
+
+void *draft_open_interface(void *draft, struct error *error)
+{
+	struct draft *in = draft;
+
+	if (in->interfaces < RCXLB_MAX_INTERFACES)
+		return &in->interface[in->interfaces++];
+	error_set(error, "there are more than %d interfaces; take some out", RCXLB_MAX_INTERFACES);
+	return NULL;
+}
+
+void *draft_open_service(void *draft, struct error *error)
+{
+	struct draft *in = draft;
+	struct draft_service *service;
+
+	if (in->services == RCXLB_MAX_SERVICES) {
+		error_set(error, "there are more than %d services; take some out", RCXLB_MAX_SERVICES);
+		return NULL;
+	}
+	service = &in->service[in->services++];
+	model_service_defaults(&service->service, RCXLB_HASH_TUPLE);
+	check_defaults(&service->health.check);
+	return service;
+}
+
+void *draft_open_backend(void *service, struct error *error)
+{
+	struct draft_service *in = service;
+	uint32_t room = in->room ? in->room * 2 : 16;
+	struct draft_backend *grown;
+
+	if (in->backends == in->room) {
+		grown = realloc(in->backend, room * sizeof(*grown));
+		if (!grown) {
+			error_set(error, "out of memory");
+			return NULL;
+		}
+		in->backend = grown;
+		in->room = room;
+	}
+	in->backend[in->backends] = (struct draft_backend){ .weight = 1 };
+	return &in->backend[in->backends++];
+}
+
+void *draft_open_health(void *service, struct error *error)
+{
+	(void)error;
+	return &((struct draft_service *)service)->health;
+}
+
+void *draft_open_metrics(void *draft, struct error *error)
+{
+	(void)error;
+	return &((struct draft *)draft)->metrics;
+}
+
+int draft_take_interface_name(const struct draft_value *value, void *interface, struct error *error)
+{
+	int err = xdp_check_name(value->text, error);
+
+	if (!err)
+		strcpy(((struct draft_interface *)interface)->name, value->text);
+	return err;
+}
+
+int draft_take_interface_xdp(const struct draft_value *value, void *interface, struct error *error)
+{
+	return xdp_choice_parse(value->text, &((struct draft_interface *)interface)->xdp, error);
+}
+
+int draft_take_xdp(const struct draft_value *value, void *draft, struct error *error)
+{
+	return xdp_choice_parse(value->text, &((struct draft *)draft)->xdp, error);
+}
+
+static unsigned int hex_digit(char digit)
+{
+	return isdigit((unsigned char)digit) ? digit - '0' : tolower((unsigned char)digit) - 'a' + 10;
+}
+
+int draft_take_hash_key(const struct draft_value *value, void *draft, struct error *error)
+{
+	uint64_t key[2] = {};
+
+	if (strlen(value->text) != 32 || strspn(value->text, "0123456789abcdefABCDEF") != 32)
+		return failed(error, -EINVAL,
+			      "a hash key is 32 hexadecimal digits, as openssl rand -hex 16 prints them");
+	for (int i = 0; i < 32; i++)
+		key[i / 16] = key[i / 16] << 4 | hex_digit(value->text[i]);
+	if (!key[0] && !key[1])
+		return failed(error, -EINVAL,
+			      "everybody can guess a hash key of zeros; openssl rand -hex 16 prints one");
+	memcpy(((struct draft *)draft)->hash_key, key, sizeof(key));
+	return 0;
+}
+
+int draft_take_name(const struct draft_value *value, void *service, struct error *error)
+{
+	int err = model_name_check(value->text, error);
+
+	if (!err)
+		strcpy(((struct draft_service *)service)->service.name, value->text);
+	return err;
+}
+
+int draft_take_listen(const struct draft_value *value, void *service, struct error *error)
+{
+	struct draft_service *in = service;
+	uint32_t before = in->service.listens;
+	int err = model_service_listen(&in->service, value->text, error);
+
+	for (uint32_t i = before; i < in->service.listens; i++)
+		in->listen_line[i] = value->line;
+	return err;
+}
+
+int draft_take_hash(const struct draft_value *value, void *service, struct error *error)
+{
+	return model_hash_parse(value->text, &((struct draft_service *)service)->service.hash, error);
+}
+
+int draft_take_balance(const struct draft_value *value, void *service, struct error *error)
+{
+	return model_balance_parse(value->text, &((struct draft_service *)service)->service.balance, error);
+}
+
+int draft_take_backends_of(const struct draft_value *value, void *service, struct error *error)
+{
+	int err = model_name_check(value->text, error);
+
+	if (!err)
+		strcpy(((struct draft_service *)service)->backends_of, value->text);
+	return err;
+}
+
+int draft_take_address(const struct draft_value *value, void *backend, struct error *error)
+{
+	struct draft_backend *in = backend;
+
+	return endpoint_parse_range(value->text, &in->first, &in->last, error);
+}
+
+int draft_take_type(const struct draft_value *value, void *health, struct error *error)
+{
+	return check_set_type(&((struct draft_health *)health)->check, value->text, error);
+}
+
+int draft_take_path(const struct draft_value *value, void *health, struct error *error)
+{
+	return check_set_path(&((struct draft_health *)health)->check, value->text, error);
+}
+
+int draft_take_host(const struct draft_value *value, void *health, struct error *error)
+{
+	return check_set_host(&((struct draft_health *)health)->check, value->text, error);
+}
+
+int draft_take_body(const struct draft_value *value, void *health, struct error *error)
+{
+	return check_set_body(&((struct draft_health *)health)->check, value->text, error);
+}
+
+int draft_take_status(const struct draft_value *value, void *health, struct error *error)
+{
+	return check_set_status(&((struct draft_health *)health)->check, value->text, error);
+}
+
+int draft_take_metrics_listen(const struct draft_value *value, void *metrics, struct error *error)
+{
+	struct rcxlb_endpoint *to = &((struct draft_metrics *)metrics)->listen;
+
+	if (strcmp(value->text, "off"))
+		return endpoint_parse(value->text, true, to, error);
+	*to = (struct rcxlb_endpoint){};
+	return 0;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A configuration file as it was written: each value has been looked at alone, and knows its line. Pure. */
+#ifndef CONFIG_DRAFT_H
+#define CONFIG_DRAFT_H
+
+#include "config/schema.h"
+#include "core/model.h"
+#include "core/xdp.h"
+
+#define DRAFT_MOST_KEYS 24 /* of a section */
+
+/* The beginning of every section. */
+struct draft_head {
+	uint32_t line;
+	uint32_t key_line[DRAFT_MOST_KEYS]; /* by the key's place in the section; 0: it is not there */
+};
+
+struct draft_interface {
+	struct draft_head head;
+	char name[XDP_NAME_LEN];
+	enum xdp_choice xdp;
+};
+
+struct draft_backend {
+	struct draft_head head;
+	struct rcxlb_endpoint first;
+	uint16_t last; /* port; 0: the address could not be read */
+	uint16_t weight;
+	uint32_t max_connections;
+	bool draining;
+};
+
+struct draft_health {
+	struct draft_head head;
+	struct rcxlb_check check;
+};
+
+struct draft_service {
+	struct draft_head head;
+	struct model_service service; /* without members */
+	uint32_t listen_line[RCXLB_MAX_LISTEN];
+	char backends_of[RCXLB_NAME_LEN];
+	struct draft_health health;
+	struct draft_backend *backend; /* `backends` of them */
+	uint32_t backends, room;
+};
+
+struct draft_metrics {
+	struct draft_head head;
+	struct rcxlb_endpoint listen;
+};
+
+struct draft {
+	struct draft_head head;
+	uint64_t hash_key[2];
+	enum xdp_choice xdp;
+	struct draft_metrics metrics;
+	uint32_t interfaces, services;
+	struct draft_interface interface[RCXLB_MAX_INTERFACES];
+	struct draft_service service[RCXLB_MAX_SERVICES];
+};
+
+/* One where nothing is said; or NULL. The caller's, for draft_free(). */
+struct draft *draft_new(void);
+void draft_free(struct draft *draft);
+
+/* The line of a key in a section that has it, else that of the section. */
+uint32_t draft_line(const struct draft_head *head, const char *section, const char *key);
+bool draft_has(const struct draft_head *head, const char *section, const char *key);
+
+/* For the schema's open(): room for one more section, set to what holds when nothing is said. */
+void *draft_open_interface(void *draft, struct error *error);
+void *draft_open_service(void *draft, struct error *error);
+void *draft_open_backend(void *service, struct error *error);
+void *draft_open_health(void *service, struct error *error);
+void *draft_open_metrics(void *draft, struct error *error);
+
+/* For the schema's take(). */
+int draft_take_interface_name(const struct draft_value *value, void *interface, struct error *error);
+int draft_take_interface_xdp(const struct draft_value *value, void *interface, struct error *error);
+int draft_take_xdp(const struct draft_value *value, void *draft, struct error *error);
+int draft_take_hash_key(const struct draft_value *value, void *draft, struct error *error);
+int draft_take_name(const struct draft_value *value, void *service, struct error *error);
+int draft_take_listen(const struct draft_value *value, void *service, struct error *error);
+int draft_take_hash(const struct draft_value *value, void *service, struct error *error);
+int draft_take_balance(const struct draft_value *value, void *service, struct error *error);
+int draft_take_backends_of(const struct draft_value *value, void *service, struct error *error);
+int draft_take_address(const struct draft_value *value, void *backend, struct error *error);
+int draft_take_type(const struct draft_value *value, void *health, struct error *error);
+int draft_take_path(const struct draft_value *value, void *health, struct error *error);
+int draft_take_host(const struct draft_value *value, void *health, struct error *error);
+int draft_take_body(const struct draft_value *value, void *health, struct error *error);
+int draft_take_status(const struct draft_value *value, void *health, struct error *error);
+int draft_take_metrics_listen(const struct draft_value *value, void *metrics, struct error *error);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A configuration file, out of its bytes. Pure: no file is opened here. */
+#ifndef CONFIG_READ_H
+#define CONFIG_READ_H
+
+#include <stddef.h>
+
+#include "config/mistakes.h"
+#include "core/model.h"
+#include "core/xdp.h"
+
+struct config {
+	struct model model;  /* ids in the order of the file; a hash key of zeros: the file has none */
+	bool has_interfaces; /* else the file says nothing of them */
+	struct xdp_wishes interfaces;
+};
+
+/*
+ * 0; or -EBADMSG, all that is wrong is in `mistakes` and *ret is not to be used; or -ENOMEM. Takes at most
+ * TREE_MOST_BYTES.
+ */
+int config_read(const char *bytes, size_t size, struct config *ret, struct mistakes *mistakes);
+
+#endif

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "config/schema.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "config/draft.h"
+#include "core/check.h"
+#include "core/nearest.h"
+
+#define TEXT(section_, name_, needed_, values_, usual_, take_, purpose_)                                               \
+	{                                                                                                              \
+		.section = section_, .name = name_, .kind = CONFIG_TEXT, .needed = needed_, .values = values_,         \
+		.usual = usual_, .take = take_, .purpose = purpose_                                                    \
+	}
+
+#define NUMBER(section_, name_, kind_, least_, most_, usual_, type, field, purpose_)                                   \
+	{                                                                                                              \
+		.section = section_, .name = name_, .kind = kind_, .least = least_, .most = most_, .usual = usual_,    \
+		.offset = offsetof(struct type, field), .width = sizeof(((struct type *)0)->field),                    \
+		.purpose = purpose_                                                                                    \
+	}
+
+#define LATER(section_, name_, purpose_)                                                                               \
+	{                                                                                                              \
+		.section = section_, .name = name_, .kind = CONFIG_LATER, .purpose = purpose_                          \
+	}
+
+#define INTERFACE "interfaces[]"
+#define SERVICE	  "services[]"
+#define BACKEND	  "services[].backends[]"
+#define HEALTH	  "services[].health"
+#define METRICS	  "metrics"
+
+#define XDP_VALUES "auto, native, skb or off"
+
+/* A new key is a row here, and a field of the draft; what it has to do with others is asked for in build.c. */
+static const struct config_key keys[] = {
+	{ .section = "",
+	  .name = "interfaces",
+	  .kind = CONFIG_SECTIONS,
+	  .open = draft_open_interface,
+	  .bare = "name",
+	  .values = "a list of names, or of {name: NAME, xdp: MODE}",
+	  .usual = "those that are named when it is loaded; reload leaves them as they are",
+	  .purpose = "the network interfaces that the guard is attached to" },
+	TEXT("", "xdp", false, XDP_VALUES, "auto", draft_take_xdp,
+	     "how the guard is attached to interfaces that do not say it themselves; auto: native if the driver can, "
+	     "else skb"),
+	{ .section = "",
+	  .name = "services",
+	  .kind = CONFIG_SECTIONS,
+	  .needed = true,
+	  .values = "a list of services; [] for none",
+	  .open = draft_open_service,
+	  .purpose = "what clients dial" },
+	{ .section = "",
+	  .name = "metrics",
+	  .kind = CONFIG_SECTION,
+	  .open = draft_open_metrics,
+	  .purpose = "where the agent serves metrics" },
+	TEXT("", "hash_key", false, "32 hexadecimal digits", "the running one; drawn at first load",
+	     draft_take_hash_key, "the secret that clients are hashed with; hosts that have the same choose alike"),
+	LATER("", "agent", "the processes of the proxied path"),
+	LATER("", "guard", "what the XDP program lets through"),
+	LATER("", "routes", "which service gets which HTTP request"),
+
+	TEXT(INTERFACE, "name", true, "the name of a network interface", NULL, draft_take_interface_name,
+	     "the interface, as ip link shows it"),
+	TEXT(INTERFACE, "xdp", false, XDP_VALUES, "what xdp of the file says", draft_take_interface_xdp,
+	     "how the guard is attached to this one; off: it is only noted"),
+
+	TEXT(SERVICE, "name", true, "1 to 31 letters, digits, '-', '_' and '.'", NULL, draft_take_name,
+	     "its name; a service that keeps it keeps its counters"),
+	{ .section = SERVICE,
+	  .name = "listen",
+	  .kind = CONFIG_TEXTS,
+	  .needed = true,
+	  .take = draft_take_listen,
+	  .values = "a list of ADDR:PORT; *:PORT is every address",
+	  .purpose = "where clients reach it" },
+	TEXT(SERVICE, "hash", false, "tuple or client", "tuple", draft_take_hash,
+	     "what is hashed: address and port of client and service, or the client's address alone"),
+	TEXT(SERVICE, "balance", false, "consistent, bounded or least", "least; with hash: client bounded",
+	     draft_take_balance, "which usable backend gets a new connection"),
+	NUMBER(SERVICE, "load_factor", CONFIG_FACTOR, 101, RCXLB_MAX_LOAD_FACTOR, "1.25", draft_service,
+	       service.load_factor, "how far a backend may exceed its share of the connections"),
+	NUMBER(SERVICE, "blocked_ms", CONFIG_NUMBER, 1, RCXLB_MAX_BLOCKED_MS, "5", draft_service, service.blocked_ms,
+	       "an event loop that gets nothing done for so long is blocked"),
+	NUMBER(SERVICE, "slow_start_ms", CONFIG_NUMBER, 0, RCXLB_MAX_SLOW_START_MS, "0", draft_service,
+	       service.slow_start_ms, "time until a backend that comes has its full share of new clients"),
+	{ .section = SERVICE,
+	  .name = "backends",
+	  .kind = CONFIG_SECTIONS,
+	  .open = draft_open_backend,
+	  .bare = "address",
+	  .usual = "no backend",
+	  .purpose = "the instances" },
+	TEXT(SERVICE, "backends_of", false, "the name of a service", NULL, draft_take_backends_of,
+	     "it has the backends of that service, and its health check, instead of its own"),
+	{ .section = SERVICE,
+	  .name = "health",
+	  .kind = CONFIG_SECTION,
+	  .open = draft_open_health,
+	  .purpose = "how its backends are checked" },
+	LATER(SERVICE, "tls", "certificate and key"),
+	LATER(SERVICE, "http", "parse HTTP and set headers"),
+	LATER(SERVICE, "handoff", "hand the client's socket to the instance"),
+	LATER(SERVICE, "redirect", "answer with the https address"),
+
+	TEXT(BACKEND, "address", true, "ADDR:PORT, or ADDR:FIRST-LAST for as many backends", NULL, draft_take_address,
+	     "where the instance listens"),
+	NUMBER(BACKEND, "weight", CONFIG_NUMBER, 1, RCXLB_MAX_WEIGHT, "1", draft_backend, weight,
+	       "its share of the connections, in proportion to the others'"),
+	NUMBER(BACKEND, "max_connections", CONFIG_NUMBER, 0, 4294967295ul, "0", draft_backend, max_connections,
+	       "bounded and least give it no more connections at a time; 0: no limit"),
+	NUMBER(BACKEND, "draining", CONFIG_FLAG, 0, 1, "false", draft_backend, draining, "it gets no new connections"),
+
+	TEXT(HEALTH, "type", false, "auto, off, tcp or http", "auto", draft_take_type,
+	     "auto: the best that the instance answers to; tcp: it accepts; http: it answers a GET with a wished "
+	     "status"),
+	TEXT(HEALTH, "path", false, "a path that begins with '/'", "/", draft_take_path, "http: what is asked for"),
+	TEXT(HEALTH, "host", false, "a name or an address", "the backend's address", draft_take_host,
+	     "http and auto: the Host field of the request"),
+	TEXT(HEALTH, "status", false, "an HTTP status, as 200, or a range, as 200-399", "200-399", draft_take_status,
+	     "http: the answers that are good"),
+	TEXT(HEALTH, "body", false, "1 to 127 bytes without control characters", NULL, draft_take_body,
+	     "http: what must occur in the body of the answer"),
+	NUMBER(HEALTH, "interval_ms", CONFIG_NUMBER, CHECK_LEAST_INTERVAL_MS, CHECK_MOST_INTERVAL_MS, "2000",
+	       draft_health, check.interval_ms, "time from one check to the next"),
+	NUMBER(HEALTH, "timeout_ms", CONFIG_NUMBER, CHECK_LEAST_TIMEOUT_MS, CHECK_MOST_INTERVAL_MS, "1000",
+	       draft_health, check.timeout_ms, "an answer that takes longer is bad; not more than interval_ms"),
+	NUMBER(HEALTH, "rise", CONFIG_NUMBER, 1, CHECK_MOST_IN_A_ROW, "2", draft_health, check.rise,
+	       "good checks in a row until a backend is up"),
+	NUMBER(HEALTH, "fall", CONFIG_NUMBER, 1, CHECK_MOST_IN_A_ROW, "3", draft_health, check.fall,
+	       "bad checks in a row until it is down"),
+
+	TEXT(METRICS, "listen", false, "ADDR:PORT or off", RCXLB_METRICS_LISTEN, draft_take_metrics_listen,
+	     "where they are served"),
+};
+
+#define KEYS (sizeof(keys) / sizeof(keys[0]))
+
+const struct config_key *config_keys(uint32_t *ret_count)
+{
+	*ret_count = KEYS;
+	return keys;
+}
+
+const struct config_key *config_key_find(const char *section, const char *name)
+{
+	for (size_t i = 0; i < KEYS; i++)
+		if (!strcmp(keys[i].section, section) && !strcmp(keys[i].name, name))
+			return &keys[i];
+	return NULL;
+}
+
+uint32_t config_key_place(const struct config_key *key)
+{
+	const struct config_key *first = key;
+
+	while (first > keys && !strcmp(first[-1].section, key->section))
+		first--;
+	return key - first;
+}
+
+const char *config_key_path(const struct config_key *key, char to[CONFIG_PATH_LEN])
+{
+	snprintf(to, CONFIG_PATH_LEN, "%s%s%s%s", key->section, key->section[0] ? "." : "", key->name,
+		 key->kind == CONFIG_SECTIONS ? "[]" : "");
+	return to;
+}
+
+const char *config_key_nearest(const char *section, const char *name)
+{
+	struct nearest nearest = { .meant = name };
+
+	for (size_t i = 0; i < KEYS; i++)
+		if (!strcmp(keys[i].section, section))
+			nearest_offer(&nearest, keys[i].name);
+	return nearest.word;
+}

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "core/diff.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/check.h"
+#include "core/endpoint.h"
+
+#define VALUE_LEN (RCXLB_CHECK_TEXT_LEN + 16)
+
+struct diff {
+	uint32_t lines;
+	diff_line line;
+	void *context;
+};
+
+__attribute__((format(printf, 2, 3))) static void say(struct diff *diff, const char *format, ...)
+{
+	char text[2 * VALUE_LEN + 128];
+	va_list list;
+
+	va_start(list, format);
+	vsnprintf(text, sizeof(text), format, list);
+	va_end(list);
+	diff->lines++;
+	diff->line(text, diff->context);
+}
+
+/* Settings of a service by their names in a configuration file. */
+static const char *const settings[] = {
+	"hash",
+	"balance",
+	"load_factor",
+	"blocked_ms",
+	"slow_start_ms",
+	"health.type",
+	"health.path",
+	"health.host",
+	"health.body",
+	"health.status",
+	"health.rise",
+	"health.interval_ms",
+	"health.timeout_ms",
+	"health.fall",
+};
+
+#define SETTINGS (sizeof(settings) / sizeof(settings[0]))
+
+static const char *or_none(const char *text)
+{
+	return text[0] ? text : "none";
+}
+
+/* Their values, in the same order. */
+static void print_settings(const struct model_service *service, char to[SETTINGS][VALUE_LEN])
+{
+	const struct rcxlb_check *check = &service->check;
+	char(*next)[VALUE_LEN] = to;
+
+	snprintf(*next++, VALUE_LEN, "%s", model_hash_name(service->hash));
+	snprintf(*next++, VALUE_LEN, "%s", model_balance_name(service->balance));
+	snprintf(*next++, VALUE_LEN, "%.2f", service->load_factor / 100.0);
+	snprintf(*next++, VALUE_LEN, "%u", service->blocked_ms);
+	snprintf(*next++, VALUE_LEN, "%u", service->slow_start_ms);
+	snprintf(*next++, VALUE_LEN, "%s", check_type_name(check->type));
+	snprintf(*next++, VALUE_LEN, "%s", or_none(check->path));
+	snprintf(*next++, VALUE_LEN, "%s", or_none(check->host));
+	snprintf(*next++, VALUE_LEN, "%s", or_none(check->body));
+	check_status_text(check, *next++);
+	snprintf(*next++, VALUE_LEN, "%u", check->rise);
+	snprintf(*next++, VALUE_LEN, "%u", check->interval_ms);
+	snprintf(*next++, VALUE_LEN, "%u", check->timeout_ms);
+	snprintf(*next++, VALUE_LEN, "%u", check->fall);
+}
+
+static void diff_settings(struct diff *diff, const struct model_service *from, const struct model_service *to)
+{
+	char before[SETTINGS][VALUE_LEN], after[SETTINGS][VALUE_LEN];
+
+	print_settings(from, before);
+	print_settings(to, after);
+	for (size_t i = 0; i < SETTINGS; i++)
+		if (strcmp(before[i], after[i]))
+			say(diff, "~ service %s: %s %s → %s", to->name, settings[i], before[i], after[i]);
+}
+
+static bool listens_on(const struct model_service *service, const char *text)
+{
+	char listens[RCXLB_MAX_LISTEN][RCXLB_TEXT_LEN];
+	uint32_t count = model_listens(service, listens);
+
+	for (uint32_t i = 0; i < count; i++)
+		if (!strcmp(listens[i], text))
+			return true;
+	return false;
+}
+
+/* Addresses that `service` has and `other`, NULL for nobody, has not. */
+static void diff_listens(struct diff *diff, char sign, const struct model_service *service,
+			 const struct model_service *other)
+{
+	char listens[RCXLB_MAX_LISTEN][RCXLB_TEXT_LEN];
+	uint32_t count = model_listens(service, listens);
+
+	for (uint32_t i = 0; i < count; i++)
+		if (!other || !listens_on(other, listens[i]))
+			say(diff, "%c address %s of %s", sign, listens[i], service->name);
+}
+
+/* Backends that a service has in one model and not in the other. */
+static void diff_members(struct diff *diff, char sign, const struct model *model, const struct model_service *service,
+			 struct model *other_model, const struct model_service *other)
+{
+	uint16_t members[RCXLB_MAX_BACKENDS];
+	uint32_t count = model_members(model, service, members);
+	char text[RCXLB_TEXT_LEN];
+
+	for (uint32_t i = 0; i < count; i++) {
+		const struct rcxlb_endpoint *endpoint = &model->backend[members[i]].endpoint;
+
+		if (!other || !model_backend_find(other_model, other, endpoint))
+			say(diff, "%c backend %s in %s", sign, endpoint_format(endpoint, text), service->name);
+	}
+}
+
+static void diff_backend(struct diff *diff, const struct model_backend *from, const struct model_backend *to)
+{
+	char text[RCXLB_TEXT_LEN];
+
+	endpoint_format(&to->endpoint, text);
+	if (from->weight != to->weight)
+		say(diff, "~ backend %s: weight %u → %u", text, from->weight, to->weight);
+	if (from->max_connections != to->max_connections)
+		say(diff, "~ backend %s: max_connections %u → %u", text, from->max_connections, to->max_connections);
+	if (from->draining != to->draining)
+		say(diff, "~ backend %s: draining %s → %s", text, from->draining ? "true" : "false",
+		    to->draining ? "true" : "false");
+}
+
+static void diff_backends(struct diff *diff, struct model *from, const struct model *to)
+{
+	static const struct model_backend usual = { .weight = 1 };
+
+	for (uint32_t id = 0; id < RCXLB_MAX_BACKENDS; id++) {
+		const struct model_backend *backend = &to->backend[id], *before;
+
+		if (!backend->used)
+			continue;
+		before = model_backend_find(from, NULL, &backend->endpoint);
+		diff_backend(diff, before ? before : &usual, backend);
+	}
+}
+
+static void diff_service(struct diff *diff, struct model *from, struct model *to, const struct model_service *service)
+{
+	const struct model_service *before = model_service_find(from, service->name);
+	struct model_service usual = {};
+
+	if (!before) {
+		model_service_defaults(&usual, RCXLB_HASH_TUPLE);
+		say(diff, "+ service %s", service->name);
+	}
+	diff_settings(diff, before ? before : &usual, service);
+	if (before)
+		diff_listens(diff, '-', before, service);
+	diff_listens(diff, '+', service, before);
+	if (before)
+		diff_members(diff, '-', from, before, to, service);
+	diff_members(diff, '+', to, service, from, before);
+}
+
+static void diff_rest(struct diff *diff, const struct model *from, const struct model *to)
+{
+	const struct rcxlb_endpoint *before = &from->settings.metrics, *after = &to->settings.metrics;
+	char left[RCXLB_TEXT_LEN], right[RCXLB_TEXT_LEN];
+
+	if (!endpoint_equal(before, after))
+		say(diff, "~ metrics.listen %s → %s", before->port ? endpoint_format(before, left) : "off",
+		    after->port ? endpoint_format(after, right) : "off");
+	if (memcmp(from->hash_key, to->hash_key, sizeof(from->hash_key)))
+		say(diff, "~ hash_key: another one, which scatters clients anew");
+}
+
+uint32_t model_diff(const struct model *from, const struct model *to, diff_line line, void *context)
+{
+	struct model *before = (struct model *)from, *after = (struct model *)to; /* only looked at */
+	struct diff diff = { .line = line, .context = context };
+
+	for (int i = 0; i < RCXLB_MAX_SERVICES; i++)
+		if (before->service[i].name[0] && !model_service_find(after, before->service[i].name))
+			say(&diff, "- service %s", before->service[i].name);
+	for (int i = 0; i < RCXLB_MAX_SERVICES; i++)
+		if (after->service[i].name[0])
+			diff_service(&diff, before, after, &after->service[i]);
+	diff_backends(&diff, before, after);
+	diff_rest(&diff, before, after);
+	return diff.lines;
+}
+
+static const struct rcxlb_interface *find_interface(const struct rcxlb_interface *all, uint32_t count, const char *name)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (!strcmp(all[i].name, name))
+			return &all[i];
+	return NULL;
+}
+
+uint32_t xdp_diff(const struct rcxlb_interface *from, uint32_t count, const struct xdp_wishes *to, diff_line line,
+		  void *context)
+{
+	struct diff diff = { .line = line, .context = context };
+
+	for (uint32_t i = 0; i < count; i++)
+		if (!xdp_find(to, from[i].name))
+			say(&diff, "- interface %s", from[i].name);
+	for (uint32_t i = 0; i < to->count; i++) {
+		const struct xdp_wish *wish = &to->entry[i];
+		const struct rcxlb_interface *before = find_interface(from, count, wish->name);
+
+		if (!before)
+			say(&diff, "+ interface %s, xdp %s", wish->name, xdp_choice_name(wish->xdp));
+		else if (!xdp_is_met(wish->xdp, before->mode))
+			say(&diff, "~ interface %s: xdp %s → %s", wish->name, xdp_mode_name(before->mode),
+			    xdp_choice_name(wish->xdp));
+	}
+	return diff.lines;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef CORE_UTF8_H
+#define CORE_UTF8_H
+
+#include <stdbool.h>
+
+/*
+ * Is the text UTF-8 (RFC 3629), without control characters and what some programs take for a line's end (U+0085,
+ * U+2028, U+2029) or for a byte-order mark?
+ */
+bool utf8_is_printable(const char *text);
+
+#endif
