@@ -8,9 +8,13 @@
 #include "dataplane/dataplane.h"
 
 static const struct command *const commands[] = {
-	&command_load, &command_unload, &command_status, &command_services, &command_backends,
-	&command_why,  &command_config, &command_events, &command_doctor, &command_version,  &command_completion,
-	NULL,
+	&command_load,	     &command_unload,
+	&command_reload,     &command_status,
+	&command_services,   &command_backends,
+	&command_why,	     &command_check,
+	&command_config,     &command_events,
+	&command_doctor,     &command_version,
+	&command_completion, NULL,
 };
 
 static void print_usage(void)

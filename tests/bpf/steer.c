@@ -77,10 +77,9 @@ static void publish_backends(void)
 
 static int setup(void **state)
 {
-	const char *interfaces[] = { "lo" };
-	struct load_options options = {
-		.interfaces = interfaces, .interface_count = 1, .xdp = XDP_OFF, .version = "test"
-	};
+	struct model_service service = { .name = "default" };
+	struct xdp_wishes interfaces = {};
+	struct load_options options = { .interfaces = &interfaces, .model = &model, .version = "test" };
 	struct load_result result;
 
 	(void)state;
@@ -92,8 +91,9 @@ static int setup(void **state)
 	loopback_up();
 	for (int i = 0; i < BACKENDS; i++)
 		listen_at(i);
-	strcpy(options.service.name, "default");
-	assert_int_equal(model_service_listen(&options.service, "*:3000", &error), 0);
+	assert_int_equal(xdp_wish(&interfaces, "lo", XDP_OFF, &error), 0);
+	assert_int_equal(model_service_listen(&service, "*:3000", &error), 0);
+	assert_int_equal(model_service_set(&model, &service, &error), 0);
 	if (dataplane_load(&options, &result, &error))
 		fail_msg("%s", error.text);
 	assert_int_equal(dataplane_open(DATAPLANE_CHANGE, &dataplane, &error), 0);

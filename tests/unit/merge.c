@@ -192,21 +192,21 @@ static void every_difference_is_a_line(void **state)
 	wished.settings.metrics.port = 0;
 	memcpy(wished.hash_key, running.hash_key, sizeof(wished.hash_key));
 	assert_string_equal(differences(&wished), "- service old\n"
-					   "~ service web: balance least → bounded\n"
-					   "~ service web: load_factor 1.25 → 1.50\n"
-					   "~ service web: health.type auto → http\n"
-					   "~ service web: health.path / → /readyz\n"
-					   "~ service web: health.status 200-399 → 200\n"
-					   "- address *:80 of web\n"
-					   "+ address 192.0.2.1:80 of web\n"
-					   "- backend 127.0.0.1:3001 in web\n"
-					   "+ service new\n"
-					   "+ address *:81 of new\n"
-					   "+ backend [::1]:3003 in new\n"
-					   "~ backend 127.0.0.1:3002: weight 1 → 2\n"
-					   "~ backend 127.0.0.1:3002: draining false → true\n"
-					   "~ backend [::1]:3003: max_connections 0 → 5\n"
-					   "~ metrics.listen 127.0.0.1:9465 → off\n");
+						  "~ service web: balance least → bounded\n"
+						  "~ service web: load_factor 1.25 → 1.50\n"
+						  "~ service web: health.type auto → http\n"
+						  "~ service web: health.path / → /readyz\n"
+						  "~ service web: health.status 200-399 → 200\n"
+						  "- address *:80 of web\n"
+						  "+ address 192.0.2.1:80 of web\n"
+						  "- backend 127.0.0.1:3001 in web\n"
+						  "+ service new\n"
+						  "+ address *:81 of new\n"
+						  "+ backend [::1]:3003 in new\n"
+						  "~ backend 127.0.0.1:3002: weight 1 → 2\n"
+						  "~ backend 127.0.0.1:3002: draining false → true\n"
+						  "~ backend [::1]:3003: max_connections 0 → 5\n"
+						  "~ metrics.listen 127.0.0.1:9465 → off\n");
 }
 
 static void interfaces_differ_by_name_and_by_what_is_not_met(void **state)

@@ -5,10 +5,13 @@
 #include <string.h>
 
 #include "cmd/commands.h"
+#include "cmd/drain.h"
 #include "cmd/print.h"
 #include "core/endpoint.h"
 #include "core/state.h"
 #include "dataplane/dataplane.h"
+
+#define MOST_SECONDS 31536000ul /* a year */
 
 static const char *state_of(const struct model_backend *backend, const struct backend_facts *facts)
 {
@@ -95,7 +98,9 @@ static int list(const struct arguments *arguments, struct error *error)
 
 struct change {
 	bool add, del, drain;
-	long weight; /* -1: as it is */
+	bool wait;    /* until the last connection has ended */
+	long wait_ms; /* -1: as long as it takes */
+	long weight;  /* -1: as it is */
 	long max_connections;
 	struct model *model;
 	struct model_service *service;
@@ -150,6 +155,8 @@ static int apply(const struct arguments *arguments, struct dataplane *dataplane,
 	change->model = &model;
 	if (!err)
 		err = change_all(change, arguments, error);
+	if (!err && change->add)
+		err = model_checks_agree(&model, error);
 	if (!err)
 		err = dataplane_publish(dataplane, &model, error);
 	change->model = NULL;
@@ -170,20 +177,29 @@ static int check_words(const struct arguments *arguments, struct error *error)
 
 static int check_options(const struct arguments *arguments, struct change *change, struct error *error)
 {
-	unsigned long weight, most;
+	unsigned long weight, most, seconds;
 	int err;
 
 	err = argument_number(arguments, "--weight", 1, RCXLB_MAX_WEIGHT, 0, &weight, error);
 	if (!err)
 		err = argument_number(arguments, "--max-connections", 0, 4294967295ul, 0, &most, error);
+	if (!err)
+		err = argument_number(arguments, "--timeout", 0, MOST_SECONDS, 0, &seconds, error);
 	if (err)
 		return err;
+	change->wait = argument(arguments, "--wait");
+	change->wait_ms = argument(arguments, "--timeout") ? (long)seconds * 1000 : -1;
 	change->weight = argument(arguments, "--weight") ? (long)weight : -1;
 	change->max_connections = argument(arguments, "--max-connections") ? (long)most : -1;
 	if (!change->add && (change->weight >= 0 || change->max_connections >= 0))
 		return failed(error, -EINVAL,
 			      "--weight and --max-connections belong to backends add, not to backends %s",
 			      arguments->verb);
+	if (!change->drain && (change->wait || change->wait_ms >= 0))
+		return failed(error, -EINVAL, "--wait and --timeout belong to backends drain, not to backends %s",
+			      arguments->verb);
+	if (change->wait_ms >= 0 && !change->wait)
+		return failed(error, -EINVAL, "--timeout says how long --wait waits; give both");
 	return 0;
 }
 
@@ -209,7 +225,7 @@ static int run(const struct arguments *arguments, struct error *error)
 		return err;
 	err = apply(arguments, dataplane, &change, error);
 	dataplane_close(dataplane);
-	return err;
+	return !err && change.wait ? drain_wait(arguments, change.wait_ms, error) : err;
 }
 
 static const char *const verbs[] = { "list", "add", "del", "drain", "undrain", NULL };
@@ -219,6 +235,9 @@ static const struct option_spec options[] = {
 	{ "--weight", NULL, "N", "add: share of the connections, 1 to 256; 1 if never given", false },
 	{ "--max-connections", NULL, "N",
 	  "add: most connections at a time, 0 for no limit; bounded and least give it no more", false },
+	{ "--wait", NULL, NULL, "drain: return when the last of their connections has ended", false },
+	{ "--timeout", NULL, "SECONDS", "drain --wait: give up after so long, with status 1; they stay draining",
+	  false },
 	OPTION_JSON,
 	OPTIONS_END,
 };
@@ -226,7 +245,7 @@ static const struct option_spec options[] = {
 const struct command command_backends = {
 	.name = "backends",
 	.usage = "[list]\nadd ADDR:PORT[-PORT]... [--weight N] [--max-connections N]\ndel ADDR:PORT[-PORT]...\n"
-		 "drain ADDR:PORT[-PORT]...\nundrain ADDR:PORT[-PORT]...",
+		 "drain ADDR:PORT[-PORT]... [--wait [--timeout SECONDS]]\nundrain ADDR:PORT[-PORT]...",
 	.summary = "the instances: list, add or change, delete, drain, undrain; all with [-s SERVICE]",
 	.verbs = verbs,
 	.options = options,

@@ -5,7 +5,8 @@
 
 #include "cmd/command.h"
 
-extern const struct command command_load, command_unload, command_status, command_services, command_backends,
-	command_why, command_config, command_doctor, command_events, command_version, command_completion;
+extern const struct command command_load, command_unload, command_reload, command_status, command_services,
+	command_backends, command_why, command_check, command_config, command_events, command_doctor, command_version,
+	command_completion;
 
 #endif

@@ -13,7 +13,8 @@ static int print_config(const struct model *model, const struct facts *facts, bo
 
 	/* Not escaped as other JSON: YAML has other escapes for what is beyond 16 bits, and its readers take UTF-8. */
 	if (!err && as_json)
-		err = json_dumpf(tree, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6)) || putchar('\n') == EOF ? -EIO : 0;
+		err =
+		    json_dumpf(tree, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6)) || putchar('\n') == EOF ? -EIO : 0;
 	else if (!err)
 		err = config_write_yaml(tree, stdout);
 	json_decref(tree);

@@ -6,49 +6,95 @@
 #include "agent/agent.h"
 #include "agent/presence.h"
 #include "cmd/commands.h"
+#include "cmd/file.h"
+#include "cmd/reload.h"
 #include "dataplane/dataplane.h"
 
-static int parse_xdp(const char *text, enum xdp_choice *ret, struct error *error)
-{
-	static const char *const names[] = { "auto", "native", "skb", "off" };
-
-	for (unsigned int i = 0; text && i < sizeof(names) / sizeof(names[0]); i++)
-		if (!strcmp(text, names[i])) {
-			*ret = (enum xdp_choice)i;
-			return 0;
-		}
-	if (!text) {
-		*ret = XDP_AUTO;
-		return 0;
-	}
-	return failed(error, -EINVAL, "--xdp '%s' is not known; it is auto, native, skb or off", text);
-}
-
-static int collect_listens(const struct arguments *arguments, struct load_options *to, struct error *error)
+/* What a load without a file begins with. `given`: --listen was. */
+static int first_model(const struct arguments *arguments, struct model_service *service, bool *given,
+		       struct model *model, struct error *error)
 {
 	int err = 0;
 
-	strcpy(to->service.name, "default");
-	model_service_defaults(&to->service, RCXLB_HASH_TUPLE);
+	*given = false;
+	strcpy(service->name, "default");
+	model_service_defaults(service, RCXLB_HASH_TUPLE);
 	for (uint32_t i = 0; i < arguments->options && !err; i++)
 		if (!strcmp(arguments->option[i]->name, "--listen")) {
-			err = model_service_listen(&to->service, arguments->value[i], error);
-			to->set = true;
+			err = model_service_listen(service, arguments->value[i], error);
+			*given = true;
 		}
-	if (!err && !to->set)
-		err = model_service_listen(&to->service, "*:3000", error);
+	if (!err && !*given)
+		err = model_service_listen(service, "*:3000", error);
+	model_defaults(model);
+	return err ? err : model_service_set(model, service, error);
+}
+
+/* Those of the command line, else those of the file. --xdp is said of all of them. */
+static int wish_interfaces(const struct arguments *arguments, const struct config *config, struct xdp_wishes *to,
+			   struct error *error)
+{
+	const char *mode = argument(arguments, "--xdp");
+	enum xdp_choice xdp = XDP_AUTO;
+	int err = mode ? xdp_choice_parse(mode, &xdp, error) : 0;
+
+	for (uint32_t i = 0; i < arguments->words && !err; i++)
+		err = xdp_wish(to, arguments->word[i], xdp, error) ? -EINVAL : 0;
+	if (err || arguments->words)
+		return err;
+	if (!config->has_interfaces)
+		return failed(error, -EINVAL, "load needs an interface; see: rcxlb load --help");
+	*to = config->interfaces;
+	for (uint32_t i = 0; i < to->count && mode; i++)
+		to->entry[i].xdp = xdp;
+	return 0;
+}
+
+static int load_plainly(const struct arguments *arguments, const struct xdp_wishes *interfaces,
+			struct load_result *result, struct error *error)
+{
+	struct load_options options = { .interfaces = interfaces, .version = RCXLB_VERSION };
+	struct model_service service = {};
+	struct model model = {};
+	bool given;
+	int err;
+
+	err = first_model(arguments, &service, &given, &model, error);
+	if (err)
+		return err;
+	options.model = &model;
+	options.listens = given ? &service : NULL;
+	return dataplane_load(&options, result, error);
+}
+
+static int remember(const char *file, struct error *error)
+{
+	struct dataplane *dataplane;
+	int err = dataplane_open(DATAPLANE_CHANGE, &dataplane, error);
+
+	if (err)
+		return err;
+	err = reload_remember(dataplane, file, error);
+	dataplane_close(dataplane);
 	return err;
 }
 
-static int check_interfaces(const struct arguments *arguments, struct error *error)
+/* When rcxlb is loaded already, this is a reload, after programs of another build have been replaced. */
+static int load_file(const char *file, const struct config *config, const struct xdp_wishes *interfaces,
+		     struct load_result *result, struct error *error)
 {
-	int err = arguments_expect(arguments, 1, RCXLB_MAX_INTERFACES, "an interface", error);
+	struct load_options options = {
+		.interfaces = interfaces,
+		.model = &config->model,
+		.programs_only = true,
+		.version = RCXLB_VERSION,
+	};
+	int err;
 
-	for (uint32_t i = 0; i < arguments->words && !err; i++)
-		for (uint32_t k = 0; k < i; k++)
-			if (!strcmp(arguments->word[i], arguments->word[k]))
-				return failed(error, -EINVAL, "the interface '%s' is given twice", arguments->word[i]);
-	return err;
+	err = dataplane_load(&options, result, error);
+	if (err)
+		return err;
+	return result->was_loaded ? reload_from(file, config, interfaces, false, error) : remember(file, error);
 }
 
 /* One of another version makes way; what is checked goes on from where it was. */
@@ -68,22 +114,25 @@ static int start_agent(const struct arguments *arguments, bool replaced, struct 
 
 static int run_load(const struct arguments *arguments, struct error *error)
 {
-	struct load_options options = { .version = RCXLB_VERSION };
+	const char *file = argument(arguments, "--config");
+	static struct config config;
+	struct xdp_wishes interfaces = {};
 	struct load_result result;
-	int err;
+	int err = 0;
 
-	err = check_interfaces(arguments, error);
-	if (!err && argument(arguments, "--no-agent") && argument(arguments, "--foreground"))
-		err = failed(error, -EINVAL, "--no-agent and --foreground exclude each other");
+	if (argument(arguments, "--no-agent") && argument(arguments, "--foreground"))
+		return failed(error, -EINVAL, "--no-agent and --foreground exclude each other");
+	if (file && argument(arguments, "--listen"))
+		return failed(error, -EINVAL, "--listen and -c do not go together: the file %s says where to listen",
+			      file);
+	if (file)
+		err = file_read(file, &config, error);
 	if (!err)
-		err = parse_xdp(argument(arguments, "--xdp"), &options.xdp, error);
-	if (!err)
-		err = collect_listens(arguments, &options, error);
+		err = wish_interfaces(arguments, &config, &interfaces, error);
 	if (err)
 		return err;
-	options.interfaces = arguments->word;
-	options.interface_count = arguments->words;
-	err = dataplane_load(&options, &result, error);
+	err = file ? load_file(file, &config, &interfaces, &result, error)
+		   : load_plainly(arguments, &interfaces, &result, error);
 	if (err)
 		return err;
 	if (result.replaced)
@@ -92,6 +141,10 @@ static int run_load(const struct arguments *arguments, struct error *error)
 }
 
 static const struct option_spec load_options[] = {
+	{ "--config", "-c", "FILE",
+	  "services, backends and interfaces as a file says; interfaces that are named here take the place of the "
+	  "file's",
+	  false },
 	{ "--listen", NULL, "ADDR:PORT", "where the service `default` listens; may be repeated; *:3000 if not given",
 	  true },
 	{ "--xdp", NULL, "auto|native|skb|off", "how the guard is attached; auto: native if the driver can, else skb",
@@ -103,7 +156,8 @@ static const struct option_spec load_options[] = {
 
 const struct command command_load = {
 	.name = "load",
-	.usage = "INTERFACE... [--listen ADDR:PORT]... [--xdp auto|native|skb|off] [--no-agent | --foreground]",
+	.usage = "INTERFACE... [--listen ADDR:PORT]... [--xdp auto|native|skb|off] [--no-agent | --foreground]\n"
+		 "[INTERFACE...] -c FILE [--xdp auto|native|skb|off] [--no-agent | --foreground]",
 	.summary = "load the programs, attach them, and start steering",
 	.options = load_options,
 	.run = run_load,

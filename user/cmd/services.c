@@ -5,8 +5,19 @@
 
 #include "cmd/commands.h"
 #include "cmd/print.h"
+#include "core/check.h"
 #include "core/endpoint.h"
 #include "dataplane/dataplane.h"
+
+static json_t *check_json(const struct rcxlb_check *check)
+{
+	char status[CHECK_STATUS_LEN];
+
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i}", "type", check_type_name(check->type), "path",
+			 check->path, "host", check->host, "status", check_status_text(check, status), "body",
+			 check->body, "interval_ms", (int)check->interval_ms, "timeout_ms", (int)check->timeout_ms,
+			 "rise", check->rise, "fall", check->fall);
+}
 
 static json_t *service_json(const struct model *model, const struct model_service *service)
 {
@@ -21,10 +32,11 @@ static json_t *service_json(const struct model *model, const struct model_servic
 	for (uint32_t i = 0; i < count; i++)
 		json_array_append_new(backends,
 				      json_string(endpoint_format(&model->backend[members[i]].endpoint, text)));
-	return json_pack("{s:s, s:o, s:s, s:s, s:f, s:i, s:i, s:o}", "name", service->name, "listen", listen, "hash",
-			 model_hash_name(service->hash), "balance", model_balance_name(service->balance), "load_factor",
-			 service->load_factor / 100.0, "blocked_ms", (int)service->blocked_ms, "slow_start_ms",
-			 (int)service->slow_start_ms, "backends", backends);
+	return json_pack("{s:s, s:o, s:s, s:s, s:f, s:i, s:i, s:o, s:o}", "name", service->name, "listen", listen,
+			 "hash", model_hash_name(service->hash), "balance", model_balance_name(service->balance),
+			 "load_factor", service->load_factor / 100.0, "blocked_ms", (int)service->blocked_ms,
+			 "slow_start_ms", (int)service->slow_start_ms, "health", check_json(&service->check),
+			 "backends", backends);
 }
 
 static int list_json(const struct model *model)
@@ -107,6 +119,43 @@ static int wished_rule(const struct arguments *arguments, struct model_service *
 	return 0;
 }
 
+/* The same keys as in a file, with the same rules. */
+static const struct {
+	const char *option;
+	int (*set)(struct rcxlb_check *check, const char *text, struct error *error);
+} check_texts[] = {
+	{ "--check", check_set_type },		{ "--check-path", check_set_path }, { "--check-host", check_set_host },
+	{ "--check-status", check_set_status }, { "--check-body", check_set_body },
+};
+
+static int wished_check(const struct arguments *arguments, struct rcxlb_check *to, struct error *error)
+{
+	unsigned long interval = 0, timeout = 0, rise = 0, fall = 0;
+	const char *key;
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(check_texts) / sizeof(check_texts[0]) && !err; i++)
+		if (argument(arguments, check_texts[i].option))
+			err = check_texts[i].set(to, argument(arguments, check_texts[i].option), error);
+	if (!err)
+		err = argument_number(arguments, "--check-interval-ms", CHECK_LEAST_INTERVAL_MS, CHECK_MOST_INTERVAL_MS,
+				      to->interval_ms, &interval, error);
+	if (!err)
+		err = argument_number(arguments, "--check-timeout-ms", CHECK_LEAST_TIMEOUT_MS, CHECK_MOST_INTERVAL_MS,
+				      to->timeout_ms, &timeout, error);
+	if (!err)
+		err = argument_number(arguments, "--rise", 1, CHECK_MOST_IN_A_ROW, to->rise, &rise, error);
+	if (!err)
+		err = argument_number(arguments, "--fall", 1, CHECK_MOST_IN_A_ROW, to->fall, &fall, error);
+	if (err)
+		return err;
+	to->interval_ms = interval;
+	to->timeout_ms = timeout;
+	to->rise = rise;
+	to->fall = fall;
+	return check_validate(to, &key, error);
+}
+
 static int wished_service(const struct arguments *arguments, struct model_service *to, struct error *error)
 {
 	uint8_t hash = RCXLB_HASH_TUPLE;
@@ -125,7 +174,9 @@ static int wished_service(const struct arguments *arguments, struct model_servic
 	if (!err && argument(arguments, "--hash"))
 		err = model_hash_parse(argument(arguments, "--hash"), &hash, error);
 	model_service_defaults(to, hash);
-	return err ? err : wished_rule(arguments, to, error);
+	if (!err)
+		err = wished_rule(arguments, to, error);
+	return err ? err : wished_check(arguments, &to->check, error);
 }
 
 static int change(const struct arguments *arguments, struct error *error)
@@ -145,6 +196,8 @@ static int change(const struct arguments *arguments, struct error *error)
 	if (!err)
 		err = adding ? model_service_set(&model, &wished, error)
 			     : model_service_delete(&model, arguments->word[0], error);
+	if (!err && adding)
+		err = model_checks_agree(&model, error);
 	if (!err)
 		err = dataplane_publish(dataplane, &model, error);
 	dataplane_close(dataplane);
@@ -175,6 +228,19 @@ static const struct option_spec options[] = {
 	  "add: an event loop that gets nothing done for so long is blocked, 1 to 60000; 5 if not given", false },
 	{ "--slow-start-ms", NULL, "MS",
 	  "add: time until a backend that comes has its full share of new clients; 0 if not given", false },
+	{ "--check", NULL, "auto|off|tcp|http",
+	  "add: how backends are checked; auto: the best that the instance answers to; auto if not given", false },
+	{ "--check-path", NULL, "PATH", "add: what --check http asks for; / if not given", false },
+	{ "--check-host", NULL, "HOST", "add: the Host field; the backend's address if not given", false },
+	{ "--check-status", NULL, "STATUS", "add: answers that are good, as 200 or 200-399, which holds if not given",
+	  false },
+	{ "--check-body", NULL, "TEXT", "add: what must occur in the body of the answer", false },
+	{ "--check-interval-ms", NULL, "MS", "add: from one check to the next, 100 to 3600000; 2000 if not given",
+	  false },
+	{ "--check-timeout-ms", NULL, "MS",
+	  "add: an answer that takes longer is bad, 10 to the interval; 1000 if not given", false },
+	{ "--rise", NULL, "N", "add: good checks in a row until a backend is up, 1 to 1000; 2 if not given", false },
+	{ "--fall", NULL, "N", "add: bad checks in a row until it is down, 1 to 1000; 3 if not given", false },
 	OPTION_JSON,
 	OPTIONS_END,
 };
@@ -182,7 +248,9 @@ static const struct option_spec options[] = {
 const struct command command_services = {
 	.name = "services",
 	.usage = "[list]\nadd NAME --listen ADDR:PORT... [--hash tuple|client] [--balance RULE] [--load-factor FACTOR] "
-		 "[--blocked-ms MS] [--slow-start-ms MS]\ndel NAME",
+		 "[--blocked-ms MS] [--slow-start-ms MS] [--check auto|off|tcp|http] [--check-path PATH] "
+		 "[--check-host HOST] [--check-status STATUS] [--check-body TEXT] [--check-interval-ms MS] "
+		 "[--check-timeout-ms MS] [--rise N] [--fall N]\ndel NAME",
 	.summary = "what clients dial: list, add or change, delete",
 	.verbs = verbs,
 	.options = options,

@@ -10,11 +10,6 @@
 #include "core/state.h"
 #include "dataplane/dataplane.h"
 
-static const char *xdp_name(uint32_t mode)
-{
-	return mode == RCXLB_XDP_NATIVE ? "native" : mode == RCXLB_XDP_SKB ? "skb" : "off";
-}
-
 static uint64_t refused(const struct rcxlb_exits *exits)
 {
 	return exits->no_backend + exits->none_usable + exits->assign_failed;
@@ -85,7 +80,7 @@ static int print_as_json(const struct model *model, const struct facts *facts)
 
 	for (uint32_t i = 0; i < facts->interfaces; i++)
 		json_array_append_new(interfaces, json_pack("{s:s, s:s}", "name", facts->interface[i].name, "xdp",
-							    xdp_name(facts->interface[i].mode)));
+							    xdp_mode_name(facts->interface[i].mode)));
 	for (uint32_t i = 0; i < RCXLB_MAX_SERVICES; i++)
 		if (model->service[i].name[0])
 			json_array_append_new(services, service_json(model, facts, i));
@@ -128,7 +123,8 @@ static void print_for_people(const struct model *model, const struct facts *fact
 
 	printf("rcxlb %s, %s; guard on", RCXLB_VERSION, presence_pid() ? "agent running" : "no agent");
 	for (uint32_t i = 0; i < facts->interfaces; i++)
-		printf("%s %s (xdp %s)", i ? "," : "", facts->interface[i].name, xdp_name(facts->interface[i].mode));
+		printf("%s %s (xdp %s)", i ? "," : "", facts->interface[i].name,
+		       xdp_mode_name(facts->interface[i].mode));
 	puts(facts->interfaces ? "" : " no interface");
 	for (uint32_t i = 0; i < RCXLB_MAX_SERVICES; i++) {
 		const struct model_service *service = &model->service[i];

@@ -103,7 +103,7 @@ int check_set_status(struct rcxlb_check *check, const char *text, struct error *
 	int err;
 
 	snprintf(first, sizeof(first), "%.*s", (int)(dash ? dash - text : 7), text);
-	err = number_parse(first, 100, 599, &from);
+	err = strlen(text) < sizeof(first) ? number_parse(first, 100, 599, &from) : -EINVAL;
 	if (!err)
 		err = number_parse(dash ? dash + 1 : first, 100, 599, &to);
 	if (err || to < from)

@@ -377,12 +377,12 @@ int model_checks_agree(const struct model *model, struct error *error)
 	     service++) {
 		rival = service->name[0] ? model_check_rival(model, service, &backend) : NULL;
 		if (rival)
-			return failed(error, -EEXIST,
-				      "%s is a backend of the services '%s' and '%s', which check it differently, and it "
-				      "can only be up or down for both: give both the same check, or one of them "
-				      "--check off",
-				      endpoint_format(&model->backend[backend].endpoint, text), rival->name,
-				      service->name);
+			return failed(
+			    error, -EEXIST,
+			    "%s is a backend of the services '%s' and '%s', which check it differently, and it "
+			    "can only be up or down for both: give both the same check, or one of them "
+			    "--check off",
+			    endpoint_format(&model->backend[backend].endpoint, text), rival->name, service->name);
 	}
 	return 0;
 }

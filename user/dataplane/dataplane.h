@@ -14,6 +14,7 @@
 
 #include "core/error.h"
 #include "core/model.h"
+#include "core/xdp.h"
 #include "rcxlb/abi.h"
 
 struct dataplane;
@@ -66,19 +67,29 @@ int dataplane_facts(struct dataplane *dataplane, struct facts *ret, struct error
 int dataplane_why(struct dataplane *dataplane, const struct rcxlb_endpoint *client, const struct rcxlb_endpoint *local,
 		  struct rcxlb_why *ret, struct error *error);
 
-enum xdp_choice {
-	XDP_AUTO,
-	XDP_NATIVE,
-	XDP_SKB,
-	XDP_OFF,
-};
+/*
+ * Makes model and interfaces what is wished, as one change: the guard is attached where it is not, the model is
+ * published, and then the guard is taken off everywhere else. What fails before that is undone. NULL: interfaces stay as
+ * they are.
+ */
+int dataplane_become(struct dataplane *dataplane, const struct model *wished, const struct xdp_wishes *interfaces,
+		     struct error *error);
+
+/* How many connections a backend has open, with the model just read: cheaper than all facts. */
+int dataplane_active(struct dataplane *dataplane, uint32_t backend, uint32_t *ret, struct error *error);
+
+/* Notes which file the state was made from, an absolute path of less than PATH_MAX bytes; until unload. */
+int dataplane_remember(struct dataplane *dataplane, const char *file, struct error *error);
+
+/* That file, in `to` of PATH_MAX bytes. -ENOENT without a sentence when there is none. Needs no open dataplane. */
+int dataplane_remembered(char *to, struct error *error);
 
 struct load_options {
-	const char *const *interfaces; /* names; at least one */
-	uint32_t interface_count;
-	enum xdp_choice xdp;
-	struct model_service service; /* the one to begin with; its listens replace those of a running one when `set` */
-	bool set;
+	const struct xdp_wishes *interfaces;
+	const struct model *model; /* the one to begin with; a hash key of zeros: one is drawn */
+	/* When rcxlb is loaded already: the listens of this service replace those of the running one; NULL: none do. */
+	const struct model_service *listens;
+	bool programs_only; /* when rcxlb is loaded already, its interfaces stay as they are */
 	const char *version;
 };
 

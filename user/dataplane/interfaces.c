@@ -218,6 +218,7 @@ int interface_attach(struct dataplane *dataplane, const char *name, enum xdp_cho
 	if (!bpf_map_lookup_elem(map, &index, &entry) && !again)
 		return 0;
 	tell_libxdp_where(&dataplane->place);
+	entry = (struct rcxlb_interface){ .mode = RCXLB_XDP_NONE };
 	strcpy(entry.name, name);
 	err = bpf_map_update_elem(map, &index, &entry, BPF_ANY);
 	if (err)

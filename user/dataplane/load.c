@@ -22,6 +22,7 @@
 #include "dataplane/interfaces.h"
 #include "dataplane/pending.h"
 #include "dataplane/publish.h"
+#include "dataplane/remember.h"
 #include "rcxlb.skel.h"
 
 #define NEEDS "rcxlb needs root (CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON) and a kernel from 5.17 on"
@@ -199,24 +200,27 @@ static int clear_leftovers(const struct place *place, bool loaded, struct error 
 	return ours > 0 ? tear_down(place, error) : ours;
 }
 
-static int make_meta(struct dataplane *dataplane, const char *version, struct error *error)
+static int make_meta(struct dataplane *dataplane, const struct load_options *options, struct error *error)
 {
+	const uint64_t *given = options->model->hash_key;
 	struct rcxlb_meta *meta = &dataplane->meta;
 
-	*meta = (struct rcxlb_meta){ .layout = RCXLB_LAYOUT, .build = build_of(version) };
-	strncpy(meta->version, version, sizeof(meta->version) - 1);
+	*meta = (struct rcxlb_meta){ .layout = RCXLB_LAYOUT, .build = build_of(options->version) };
+	strncpy(meta->version, options->version, sizeof(meta->version) - 1);
 	if (getrandom(meta->hash_key, sizeof(meta->hash_key), 0) != sizeof(meta->hash_key))
 		return failed(error, -errno, "cannot draw a random key: %s", strerror(errno));
+	if (given[0] || given[1])
+		memcpy(meta->hash_key, given, sizeof(meta->hash_key));
 	return handle_netns_cookie((uint64_t *)&meta->netns_cookie, error);
 }
 
-static int attach_interfaces(struct dataplane *dataplane, const struct load_options *options, bool again,
-			     struct error *error)
+static int attach_interfaces(struct dataplane *dataplane, const struct load_options *options, struct error *error)
 {
 	int err = 0;
 
-	for (uint32_t i = 0; i < options->interface_count && !err; i++)
-		err = interface_attach(dataplane, options->interfaces[i], options->xdp, again, error);
+	for (uint32_t i = 0; i < options->interfaces->count && !err; i++)
+		err = interface_attach(dataplane, options->interfaces->entry[i].name, options->interfaces->entry[i].xdp,
+				       false, error);
 	return err;
 }
 
@@ -224,10 +228,10 @@ static int attach_interfaces(struct dataplane *dataplane, const struct load_opti
 static int build(struct dataplane *dataplane, const struct load_options *options, struct rcxlb_bpf **ret,
 		 struct error *error)
 {
-	struct model model = {};
+	struct model model = *options->model;
 	int err;
 
-	err = make_meta(dataplane, options->version, error);
+	err = make_meta(dataplane, options, error);
 	if (!err)
 		err = load_programs(dataplane, ret, error);
 	if (!err && mkdir(dataplane->place.pins, 0700))
@@ -237,13 +241,10 @@ static int build(struct dataplane *dataplane, const struct load_options *options
 	if (!err)
 		err = attach_others(dataplane, *ret, error);
 	memcpy(model.hash_key, dataplane->meta.hash_key, sizeof(model.hash_key));
-	model_defaults(&model);
-	if (!err)
-		err = model_service_set(&model, &options->service, error);
 	if (!err)
 		err = publish_first(dataplane, &model, error);
 	if (!err)
-		err = attach_interfaces(dataplane, options, false, error);
+		err = attach_interfaces(dataplane, options, error);
 	return err;
 }
 
@@ -385,10 +386,10 @@ static int load_again(struct dataplane *dataplane, const struct load_options *op
 		err = replace(dataplane, options->version, error);
 		ret->replaced = !err;
 	}
-	if (!err && options->set)
-		err = set_service(dataplane, &options->service, error);
-	if (!err)
-		err = attach_interfaces(dataplane, options, false, error);
+	if (!err && options->listens)
+		err = set_service(dataplane, options->listens, error);
+	if (!err && !options->programs_only)
+		err = attach_interfaces(dataplane, options, error);
 	ret->was_loaded = !err;
 	return err;
 }
@@ -400,8 +401,8 @@ int dataplane_load(const struct load_options *options, struct load_result *ret, 
 	int err = 0, loaded;
 
 	*ret = (struct load_result){};
-	for (uint32_t i = 0; i < options->interface_count; i++) {
-		err = interface_index(options->interfaces[i], error);
+	for (uint32_t i = 0; i < options->interfaces->count; i++) {
+		err = interface_index(options->interfaces->entry[i].name, error);
 		if (err < 0)
 			return err;
 	}
@@ -416,6 +417,8 @@ int dataplane_load(const struct load_options *options, struct load_result *ret, 
 		return dataplane.lock;
 	loaded = handle_is_loaded(&place, error);
 	err = loaded < 0 ? loaded : clear_leftovers(&place, loaded, error);
+	if (!err && !loaded)
+		remember_nothing(&place);
 	if (!err)
 		err = loaded ? load_again(&dataplane, options, ret, error) : first_load(&place, options, error);
 	handle_close_maps(&dataplane);
@@ -496,6 +499,7 @@ int dataplane_unload(const char *const *interfaces, uint32_t count, struct error
 		err = failed(error, -ENOENT, "rcxlb is not loaded; there is nothing to unload");
 	if (!loaded || (!err && !count)) {
 		pending_remove(&place);
+		remember_nothing(&place);
 		place_forget(&place);
 	}
 	handle_close_maps(&dataplane);

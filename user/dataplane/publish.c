@@ -196,11 +196,12 @@ static int write_notes(struct dataplane *dataplane, const struct model *model, s
 }
 
 /* After everything else: whoever watches reads anew. */
-static int raise_revision(struct dataplane *dataplane, struct error *error)
+static int raise_revision(struct dataplane *dataplane, const struct model *model, struct error *error)
 {
 	__u32 zero = 0;
 	int err;
 
+	memcpy(dataplane->meta.hash_key, model->hash_key, sizeof(dataplane->meta.hash_key));
 	dataplane->meta.revision++;
 	err = bpf_map_update_elem(dataplane->map[MAP_meta], &zero, &dataplane->meta, BPF_ANY);
 	return err ? failed(error, err, REFUSED("meta", err)) : 0;
@@ -380,7 +381,7 @@ static int apply(struct dataplane *dataplane, const struct model *present, const
 	if (!err)
 		err = handle_iterate(dataplane, ITERATOR_holders, NULL, 0, error);
 	if (!err)
-		err = raise_revision(dataplane, error);
+		err = raise_revision(dataplane, wished, error);
 	free(addresses);
 	return err;
 }

@@ -136,6 +136,21 @@ static int read_backend_facts(struct dataplane *dataplane, struct facts *facts, 
 	return 0;
 }
 
+int dataplane_active(struct dataplane *dataplane, uint32_t backend, uint32_t *ret, struct error *error)
+{
+	struct rcxlb_backend present;
+	struct rcxlb_load load;
+	int err;
+
+	err = bpf_map_lookup_elem(dataplane->map[MAP_backends], &backend, &present);
+	if (!err)
+		err = bpf_map_lookup_elem(dataplane->map[MAP_load], &backend, &load);
+	if (err)
+		return failed(error, err, "cannot read the load of backend %u: %s", backend, strerror(-err));
+	*ret = load.generation == present.generation ? load.active : 0;
+	return 0;
+}
+
 static int read_listeners(struct dataplane *dataplane, struct facts *facts, struct error *error)
 {
 	size_t size = sizeof(struct rcxlb_listener) * RCXLB_MAX_BACKENDS * RCXLB_ROWS;

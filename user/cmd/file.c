@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cmd/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config/tree.h"
+
+/* Whoever can write the file decides where the host's clients go. */
+static void warn_of_others(const char *path, const struct stat *stat)
+{
+	if (stat->st_uid && stat->st_uid != geteuid())
+		fprintf(stderr,
+			"rcxlb: warning: %s belongs to the user %u, who can change it at any time; see: chown root\n",
+			path, (unsigned int)stat->st_uid);
+	else if (stat->st_mode & S_IWOTH || (stat->st_mode & S_IWGRP && stat->st_gid))
+		fprintf(stderr, "rcxlb: warning: %s can be written by others (mode %04o); see: chmod go-w\n", path,
+			(unsigned int)(stat->st_mode & 07777));
+}
+
+/* Its bytes, the caller's, one more than a configuration can have at most. */
+static int read_bytes(int fd, const char *path, char **ret, size_t *ret_size, struct error *error)
+{
+	size_t room = TREE_MOST_BYTES + 1, done = 0;
+	char *bytes = malloc(room);
+	ssize_t n = 1;
+
+	if (!bytes)
+		return failed(error, -ENOMEM, "out of memory");
+	while (done < room && n) {
+		n = read(fd, bytes + done, room - done);
+		if (n < 0 && errno != EINTR) {
+			free(bytes);
+			return failed(error, -errno, "cannot read %s: %s", path, strerror(errno));
+		}
+		done += n > 0 ? n : 0;
+	}
+	*ret = bytes;
+	*ret_size = done;
+	return 0;
+}
+
+/* Does not wait for the other end of a pipe that somebody calls a file. */
+static int open_regular(const char *path, struct error *error)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat stat;
+
+	if (fd < 0)
+		return failed(error, -errno, "cannot open the configuration %s: %s", path, strerror(errno));
+	if (fstat(fd, &stat) || !S_ISREG(stat.st_mode)) {
+		close(fd);
+		return failed(error, -EBADF, "the configuration %s is no regular file", path);
+	}
+	warn_of_others(path, &stat);
+	return fd;
+}
+
+static int print_mistakes(const char *path, const struct mistakes *mistakes, struct error *error)
+{
+	for (uint32_t i = 0; i < mistakes->count; i++)
+		fprintf(stderr, "%s:%u: %s\n", path, mistakes->entry[i].line, mistakes->entry[i].text);
+	return failed(error, -EBADMSG, "%s has %s%u mistake%s; nothing was changed", path,
+		      mistakes->more ? "more than " : "", mistakes->count, mistakes->count == 1 ? "" : "s");
+}
+
+int file_read(const char *path, struct config *ret, struct error *error)
+{
+	struct mistakes mistakes;
+	char *bytes = NULL;
+	size_t size = 0;
+	int fd = open_regular(path, error), err;
+
+	if (fd < 0)
+		return fd;
+	err = read_bytes(fd, path, &bytes, &size, error);
+	close(fd);
+	if (err)
+		return err;
+	err = config_read(bytes, size, ret, &mistakes);
+	free(bytes);
+	if (err == -EBADMSG)
+		return print_mistakes(path, &mistakes, error);
+	return err ? failed(error, err, "out of memory") : 0;
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cmd/reload.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/commands.h"
+#include "cmd/file.h"
+#include "core/diff.h"
+#include "core/merge.h"
+#include "dataplane/dataplane.h"
+
+static void print_line(const char *text, void *context)
+{
+	(void)context;
+	puts(text);
+}
+
+struct change {
+	struct model running, wished;
+	struct facts facts;
+	const struct xdp_wishes *interfaces;
+};
+
+static int prepare(struct dataplane *dataplane, const struct config *config, struct change *change, struct error *error)
+{
+	int err = dataplane_read(dataplane, &change->running, error);
+
+	if (!err)
+		err = dataplane_facts(dataplane, &change->facts, error);
+	if (!err)
+		err = model_merge(&change->running, &config->model, &change->wished, error);
+	return err;
+}
+
+static void print_change(const struct change *change)
+{
+	uint32_t lines = model_diff(&change->running, &change->wished, print_line, NULL);
+
+	if (change->interfaces)
+		lines +=
+		    xdp_diff(change->facts.interface, change->facts.interfaces, change->interfaces, print_line, NULL);
+	if (!lines)
+		puts("no difference");
+}
+
+int reload_remember(struct dataplane *dataplane, const char *file, struct error *error)
+{
+	char *path = realpath(file, NULL);
+	int err = path && strlen(path) < PATH_MAX
+		      ? dataplane_remember(dataplane, path, error)
+		      : failed(error, path ? -ENAMETOOLONG : -errno, "cannot find the full path of %s", file);
+
+	free(path);
+	return err;
+}
+
+int reload_from(const char *file, const struct config *config, const struct xdp_wishes *interfaces, bool dry,
+		struct error *error)
+{
+	struct change *change = calloc(1, sizeof(*change));
+	struct dataplane *dataplane = NULL;
+	int err = change ? 0 : failed(error, -ENOMEM, "out of memory");
+
+	if (!err)
+		err = dataplane_open(dry ? DATAPLANE_LOOK : DATAPLANE_CHANGE, &dataplane, error);
+	if (!err) {
+		change->interfaces = interfaces;
+		err = prepare(dataplane, config, change, error);
+	}
+	if (!err && !dry)
+		err = dataplane_become(dataplane, &change->wished, interfaces, error);
+	if (!err)
+		print_change(change);
+	if (!err && !dry)
+		err = reload_remember(dataplane, file, error);
+	dataplane_close(dataplane);
+	free(change);
+	return err;
+}
+
+/* Nothing else is of interest when nothing is loaded. */
+static int check_loaded(struct error *error)
+{
+	struct dataplane *dataplane;
+	int err = dataplane_open(DATAPLANE_LOOK, &dataplane, error);
+
+	if (!err)
+		dataplane_close(dataplane);
+	return err;
+}
+
+/* What is said first counts: -c, RCXLB_CONFIG, the file of the last load or reload, the usual one. */
+static int choose_file(const struct arguments *arguments, char *to, struct error *error)
+{
+	const char *said = argument(arguments, "--config");
+	int err;
+
+	if (!said)
+		said = getenv("RCXLB_CONFIG");
+	if (!said || !*said) {
+		err = dataplane_remembered(to, error);
+		if (err != -ENOENT)
+			return err;
+		said = FILE_USUAL;
+	}
+	if (strlen(said) >= PATH_MAX)
+		return failed(error, -ENAMETOOLONG, "the name of the configuration file is too long: %s", said);
+	strcpy(to, said);
+	return 0;
+}
+
+static int run(const struct arguments *arguments, struct error *error)
+{
+	static struct config config;
+	char file[PATH_MAX];
+	int err;
+
+	err = arguments_expect(arguments, 0, 0, "", error);
+	if (!err)
+		err = check_loaded(error);
+	if (!err)
+		err = choose_file(arguments, file, error);
+	if (!err)
+		err = file_read(file, &config, error);
+	if (err)
+		return err;
+	return reload_from(file, &config, config.has_interfaces ? &config.interfaces : NULL,
+			   argument(arguments, "--dry-run"), error);
+}
+
+static const struct option_spec options[] = {
+	{ "--config", "-c", "FILE",
+	  "the configuration; if not given $RCXLB_CONFIG, else the file that was loaded last, else " FILE_USUAL,
+	  false },
+	{ "--dry-run", NULL, NULL, "print the differences, change nothing", false },
+	OPTIONS_END,
+};
+
+const struct command command_reload = {
+	.name = "reload",
+	.usage = "[-c FILE] [--dry-run]",
+	.summary = "make the running state what a configuration file says; cut no connection",
+	.options = options,
+	.run = run,
+};

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef CMD_RELOAD_H
+#define CMD_RELOAD_H
+
+#include <stdbool.h>
+
+#include "config/read.h"
+#include "core/error.h"
+#include "dataplane/dataplane.h"
+
+/*
+ * Makes the running state what a file says, and prints the differences; with `dry` only prints them. `interfaces` NULL:
+ * they stay as they are. `file` is remembered.
+ */
+int reload_from(const char *file, const struct config *config, const struct xdp_wishes *interfaces, bool dry,
+		struct error *error);
+
+/* Remembers the file, by its full path. */
+int reload_remember(struct dataplane *dataplane, const char *file, struct error *error);
+
+#endif

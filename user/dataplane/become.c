@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Model and interfaces, changed together. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+
+#include "dataplane/dataplane.h"
+#include "dataplane/handle.h"
+#include "dataplane/interfaces.h"
+
+/* An interface that was changed, and how it was before. */
+struct former {
+	uint32_t index;
+	bool had; /* the guard, or the note that it has none */
+	struct rcxlb_interface entry;
+};
+
+struct change {
+	struct dataplane *dataplane;
+	const struct xdp_wishes *wishes;
+	uint32_t index[RCXLB_MAX_INTERFACES]; /* of the wishes */
+	struct former former[RCXLB_MAX_INTERFACES];
+	uint32_t formers;
+};
+
+static int find_indices(struct change *change, struct error *error)
+{
+	for (uint32_t i = 0; i < change->wishes->count; i++) {
+		int index = interface_index(change->wishes->entry[i].name, error);
+
+		if (index < 0)
+			return index;
+		change->index[i] = index;
+	}
+	return 0;
+}
+
+/* Exactly as it was, not what may be had today. */
+static enum xdp_choice exactly(uint32_t mode)
+{
+	return mode == RCXLB_XDP_NATIVE ? XDP_NATIVE : mode == RCXLB_XDP_SKB ? XDP_SKB : XDP_OFF;
+}
+
+/* What cannot be put back either was said already: the first failure is the one to know. */
+static void undo(struct change *change)
+{
+	struct error ignored;
+
+	while (change->formers) {
+		const struct former *former = &change->former[--change->formers];
+
+		if (former->had)
+			interface_attach(change->dataplane, former->entry.name, exactly(former->entry.mode), true,
+					 &ignored);
+		else
+			interface_detach(change->dataplane, former->index, &ignored);
+	}
+}
+
+static int attach(struct change *change, struct error *error)
+{
+	int map = change->dataplane->map[MAP_interfaces], err = 0;
+
+	for (uint32_t i = 0; i < change->wishes->count && !err; i++) {
+		const struct xdp_wish *wish = &change->wishes->entry[i];
+		struct former former = { .index = change->index[i] };
+
+		former.had = !bpf_map_lookup_elem(map, &former.index, &former.entry);
+		if (former.had && xdp_is_met(wish->xdp, former.entry.mode) && !strcmp(former.entry.name, wish->name))
+			continue;
+		change->former[change->formers++] = former;
+		err = interface_attach(change->dataplane, wish->name, wish->xdp, true, error);
+	}
+	return err;
+}
+
+static bool is_wished(const struct change *change, uint32_t index)
+{
+	for (uint32_t i = 0; i < change->wishes->count; i++)
+		if (change->index[i] == index)
+			return true;
+	return false;
+}
+
+static int detach_others(struct change *change, struct error *error)
+{
+	uint32_t index[RCXLB_MAX_INTERFACES], *former = NULL, count = 0;
+	int map = change->dataplane->map[MAP_interfaces], err = 0;
+
+	while (count < RCXLB_MAX_INTERFACES && !bpf_map_get_next_key(map, former, &index[count]))
+		former = &index[count++];
+	for (uint32_t i = 0; i < count && !err; i++)
+		if (!is_wished(change, index[i]))
+			err = interface_detach(change->dataplane, index[i], error);
+	return err;
+}
+
+int dataplane_become(struct dataplane *dataplane, const struct model *wished, const struct xdp_wishes *interfaces,
+		     struct error *error)
+{
+	struct change change = { .dataplane = dataplane, .wishes = interfaces };
+	int err;
+
+	if (!interfaces)
+		return dataplane_publish(dataplane, wished, error);
+	err = find_indices(&change, error);
+	if (err)
+		return err;
+	err = attach(&change, error);
+	if (!err)
+		err = dataplane_publish(dataplane, wished, error);
+	if (err) {
+		undo(&change);
+		return err;
+	}
+	return detach_others(&change, error);
+}
