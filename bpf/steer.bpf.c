@@ -436,6 +436,7 @@ struct turn {
 	__u32 service;
 	__u32 first;
 	__u32 workers;
+	__u32 ipv6;
 	__u32 sight; /* out: of the best one, or ROWS_NONE */
 	__u32 key;   /* out: of that one */
 };
@@ -443,7 +444,8 @@ struct turn {
 /* bpf_loop(): the next worker; 1 ends the search. */
 static long look_at_worker(__u32 i, struct turn *turn)
 {
-	__u32 worker = (turn->first + i) % turn->workers, key = turn->service * RCXLB_MAX_WORKERS + worker, sight;
+	__u32 worker = (turn->first + i) % turn->workers, key = RCXLB_WORKER_KEY(turn->service, worker, turn->ipv6),
+	      sight;
 	struct bpf_sock *sk = bpf_map_lookup_elem(&workers, &key);
 	struct tcp_sock *tcp;
 
@@ -471,6 +473,7 @@ static __always_inline int steer_to_worker(struct bpf_sk_lookup *ctx, __u32 serv
 	struct turn turn = { .service = service, .first = request->hash >> 32, .now = bpf_ktime_get_ns() };
 
 	turn.workers = present ? present->workers : 0;
+	turn.ipv6 = request->family == AF_INET6;
 	turn.sight = ROWS_NONE;
 	if (turn.workers && turn.workers <= RCXLB_MAX_WORKERS)
 		bpf_loop(turn.workers, look_at_worker, &turn, 0);

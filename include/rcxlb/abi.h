@@ -288,9 +288,12 @@ struct rcxlb_exits {
 #define RCXLB_MAX_PROBES 4096
 
 /*
- * Map `workers`: worker W's listening socket for service S is entry S * RCXLB_MAX_WORKERS + W. Map `crew`, one entry:
- * how many of them there are.
+ * Map `workers`: worker W's listening socket for IPv4 clients of service S is entry RCXLB_WORKER_KEY(S, W, 0), that for
+ * IPv6 clients the same with 1: only a socket that listens on every address could take both. Map `crew`, one entry: how
+ * many of them there are; number 0: they are to end.
  */
+#define RCXLB_WORKER_KEY(service, worker, ipv6)                                                                        \
+	(((ipv6) * RCXLB_MAX_SERVICES + (service)) * RCXLB_MAX_WORKERS + (worker))
 struct rcxlb_crew {
 	__u32 workers;
 	__u32 number; /* another one each time that others take over: who belongs to a former crew ends */

@@ -38,7 +38,7 @@ struct crew {
 
 /* What one worker is started with. */
 struct start {
-	int listener[RCXLB_MAX_SERVICES];
+	int listener[RCXLB_MAX_SERVICES][2]; /* IPv4, IPv6 */
 	struct worker_service service[RCXLB_MAX_SERVICES];
 	uint32_t count;
 	int began[2]; /* a byte: it did */
@@ -73,61 +73,63 @@ static uint32_t wished_workers(const struct model *model)
 	return wished < RCXLB_MAX_WORKERS ? wished : RCXLB_MAX_WORKERS;
 }
 
-/* Steer alone brings clients here: nobody can dial it from elsewhere. One of IPv6 that takes both families, if that is.
- */
-static int listening_socket(struct error *error)
+/* Steer alone brings clients here: nobody can dial it from elsewhere. -EAFNOSUPPORT: the host has no such addresses. */
+static int listening_socket(bool ipv6, struct error *error)
 {
-	struct rcxlb_endpoint at = endpoint_any(false, 0);
+	struct rcxlb_endpoint at = endpoint_any(!ipv6, 0);
 	struct sockaddr_storage address;
-	int fd, off = 0, err;
+	socklen_t size;
+	int fd, err;
 
+	at.address[12] = ipv6 ? 0 : 127;
 	at.address[15] = 1;
-	for (int family = 0; family < 2; family++) {
-		socklen_t size = address_of(&at, &address);
-
-		fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-		if (fd >= 0) {
-			setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-			if (!bind(fd, (struct sockaddr *)&address, size) && !listen(fd, SOMAXCONN))
-				return fd;
-			close(fd);
-		}
-		at = endpoint_any(true, 0);
-		at.address[12] = 127;
-		at.address[15] = 1;
-	}
-	err = errno ? -errno : -EIO;
+	size = address_of(&at, &address);
+	fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && !bind(fd, (struct sockaddr *)&address, size) && !listen(fd, SOMAXCONN))
+		return fd;
+	err = errno == EADDRNOTAVAIL ? -EAFNOSUPPORT : -errno;
+	if (fd >= 0)
+		close(fd);
 	return failed(error, err, "cannot make a listening socket for a worker: %s", strerror(-err));
 }
 
 static void close_listeners(struct start *start)
 {
 	for (uint32_t i = 0; i < start->count; i++)
-		close(start->listener[i]);
+		for (uint32_t k = 0; k < start->service[i].listeners_count; k++)
+			close(start->listener[i][k]);
 	start->count = 0;
+}
+
+/* IPv4 first; IPv6 where the host has it. */
+static int prepare_service(struct start *start, uint32_t id, struct error *error)
+{
+	struct worker_service *service = &start->service[start->count];
+	int *listener = start->listener[start->count];
+
+	*service = (struct worker_service){ .id = id, .listeners = listener, .tls = &start->material->tls[id] };
+	for (int ipv6 = 0; ipv6 < 2; ipv6++) {
+		int fd = listening_socket(ipv6, error);
+
+		if (fd == -EAFNOSUPPORT && ipv6)
+			break;
+		if (fd < 0)
+			return fd;
+		listener[service->listeners_count++] = fd;
+		start->count += !ipv6;
+	}
+	return 0;
 }
 
 static int prepare(const struct crew *crew, struct material *material, struct start *start, struct error *error)
 {
-	*start = (struct start){ .material = material };
-	for (uint32_t id = 0; id < RCXLB_MAX_SERVICES; id++) {
-		int fd;
+	int err = 0;
 
-		if (!is_proxied(crew->model, id))
-			continue;
-		fd = listening_socket(error);
-		if (fd < 0)
-			return fd;
-		start->listener[start->count] = fd;
-		start->service[start->count] = (struct worker_service){
-			.id = id,
-			.listeners = &start->listener[start->count],
-			.listeners_count = 1,
-			.tls = &material->tls[id],
-		};
-		start->count++;
-	}
-	return 0;
+	*start = (struct start){ .material = material };
+	for (uint32_t id = 0; id < RCXLB_MAX_SERVICES && !err; id++)
+		if (is_proxied(crew->model, id))
+			err = prepare_service(start, id, error);
+	return err;
 }
 
 static void on_began(void *context)
@@ -179,13 +181,12 @@ static bool did_begin(int fd)
 /* Connections come to it from here on. */
 static int engage(struct crew *crew, uint32_t number, const struct start *start, struct error *error)
 {
-	for (uint32_t i = 0; i < start->count; i++) {
-		int err = watch_worker(crew->watch, start->service[i].id, number, start->listener[i]);
+	int err = 0;
 
-		if (err)
-			return failed(error, err, "cannot steer connections to a worker: %s", strerror(-err));
-	}
-	return 0;
+	for (uint32_t i = 0; i < start->count && !err; i++)
+		for (uint32_t k = 0; k < start->service[i].listeners_count && !err; k++)
+			err = watch_worker(crew->watch, start->service[i].id, number, k, start->listener[i][k]);
+	return err ? failed(error, err, "cannot steer connections to a worker: %s", strerror(-err)) : 0;
 }
 
 static int start_worker(struct crew *crew, uint32_t number, struct material *material, struct error *error)

@@ -52,11 +52,13 @@ static void follow_tickets(struct running *running)
 static void on_look(evutil_socket_t fd, short what, void *context)
 {
 	struct running *running = context;
+	uint32_t number;
 
 	(void)fd;
 	(void)what;
 	follow_tickets(running);
-	if (watch_crew(running->work->watch).number == running->work->crew || ++running->former < LINGER_S / LOOK_S)
+	number = watch_crew(running->work->watch).number;
+	if (number == running->work->crew || (number && ++running->former < LINGER_S / LOOK_S))
 		return;
 	worker_drain(running->worker);
 	if (!worker_counters(running->worker)->open)

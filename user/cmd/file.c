@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cmd/certificates.h"
 #include "config/tree.h"
 
 /* Whoever can write the file decides where the host's clients go. */
@@ -86,5 +87,7 @@ int file_read(const char *path, struct config *ret, struct error *error)
 	free(bytes);
 	if (err == -EBADMSG)
 		return print_mistakes(path, &mistakes, error);
-	return err ? failed(error, err, "out of memory") : 0;
+	if (err)
+		return failed(error, err, "out of memory");
+	return certificates_check(&ret->model, error);
 }

@@ -3,9 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cmd/certificates.h"
 #include "cmd/commands.h"
 #include "cmd/print.h"
 #include "core/check.h"
+#include "core/path.h"
 #include "core/endpoint.h"
 #include "dataplane/dataplane.h"
 
@@ -156,6 +158,31 @@ static int wished_check(const struct arguments *arguments, struct rcxlb_check *t
 	return check_validate(to, &key, error);
 }
 
+/* --certificate and --key, in pairs. */
+static int wished_tls(const struct arguments *arguments, struct rcxlb_tls *to, struct error *error)
+{
+	uint32_t certificates = 0, keys = 0;
+	int err = 0;
+
+	for (uint32_t i = 0; i < arguments->options && !err; i++) {
+		bool certificate = !strcmp(arguments->option[i]->name, "--certificate");
+		uint32_t *count = certificate ? &certificates : &keys;
+
+		if (!certificate && strcmp(arguments->option[i]->name, "--key"))
+			continue;
+		if (*count == RCXLB_MAX_CERTIFICATES)
+			return failed(error, -EINVAL, "a service has at most %d certificates", RCXLB_MAX_CERTIFICATES);
+		err = path_set(certificate ? to->file[*count].certificate : to->file[*count].key, arguments->value[i],
+			       error);
+		++*count;
+	}
+	if (!err && certificates != keys)
+		err = failed(error, -EINVAL, "there are %u of --certificate and %u of --key; give them in pairs",
+			     certificates, keys);
+	to->certificates = certificates;
+	return err ? err : certificates_check_tls(to, arguments->word[0], error);
+}
+
 static int wished_service(const struct arguments *arguments, struct model_service *to, struct error *error)
 {
 	uint8_t hash = RCXLB_HASH_TUPLE;
@@ -176,7 +203,9 @@ static int wished_service(const struct arguments *arguments, struct model_servic
 	model_service_defaults(to, hash);
 	if (!err)
 		err = wished_rule(arguments, to, error);
-	return err ? err : wished_check(arguments, &to->check, error);
+	if (!err)
+		err = wished_check(arguments, &to->check, error);
+	return err ? err : wished_tls(arguments, &to->tls, error);
 }
 
 static int change(const struct arguments *arguments, struct error *error)
@@ -228,6 +257,10 @@ static const struct option_spec options[] = {
 	  "add: an event loop that gets nothing done for so long is blocked, 1 to 60000; 5 if not given", false },
 	{ "--slow-start-ms", NULL, "MS",
 	  "add: time until a backend that comes has its full share of new clients; 0 if not given", false },
+	{ "--certificate", NULL, "FILE",
+	  "add: it ends TLS with this certificate (PEM); may be repeated: a client gets the one that it asks for",
+	  true },
+	{ "--key", NULL, "FILE", "add: the private key of the --certificate before or behind it", true },
 	{ "--check", NULL, "auto|off|tcp|http",
 	  "add: how backends are checked; auto: the best that the instance answers to; auto if not given", false },
 	{ "--check-path", NULL, "PATH", "add: what --check http asks for; / if not given", false },

@@ -15,21 +15,24 @@ static uint64_t refused(const struct rcxlb_exits *exits)
 	return exits->no_backend + exits->none_usable + exits->assign_failed;
 }
 
-static struct state_input input_of(const struct model_backend *backend, const struct backend_facts *facts)
+static struct state_input input_of(const struct model_service *service, const struct model_backend *backend,
+				   const struct backend_facts *facts)
 {
 	return (struct state_input){
 		.draining = backend->draining,
 		.listens = facts->ipv4 || facts->ipv6,
 		.down = facts->down,
 		.down_reason = facts->reason,
+		.proxied = service->tls.certificates,
 		.loop = facts->loop,
 		.refused = facts->load.refused,
 	};
 }
 
-static json_t *backend_json(const struct model_backend *backend, const struct backend_facts *facts)
+static json_t *backend_json(const struct model_service *service, const struct model_backend *backend,
+			    const struct backend_facts *facts)
 {
-	struct state_input input = input_of(backend, facts);
+	struct state_input input = input_of(service, backend, facts);
 	char text[RCXLB_TEXT_LEN];
 
 	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "address",
@@ -52,10 +55,12 @@ static json_t *service_json(const struct model *model, const struct facts *facts
 		json_array_append_new(listen, json_string(listens[i]));
 	count = model_members(model, service, members);
 	for (uint32_t i = 0; i < count; i++)
-		json_array_append_new(backends, backend_json(&model->backend[members[i]], &facts->backend[members[i]]));
+		json_array_append_new(backends,
+				      backend_json(service, &model->backend[members[i]], &facts->backend[members[i]]));
 	return json_pack("{s:s, s:o, s:s, s:s, s:b, s:I, s:o}", "name", service->name, "listen", listen, "hash",
-			 model_hash_name(service->hash), "balance", model_balance_name(service->balance), "tls", 0,
-			 "refused", (json_int_t)refused(&facts->service[id]), "backends", backends);
+			 model_hash_name(service->hash), "balance", model_balance_name(service->balance), "tls",
+			 service->tls.certificates != 0, "refused", (json_int_t)refused(&facts->service[id]),
+			 "backends", backends);
 }
 
 static json_t *agent_json(void)
@@ -99,7 +104,7 @@ static void print_backends(const struct model *model, const struct facts *facts,
 	for (uint32_t i = 0; i < count; i++) {
 		const struct model_backend *backend = &model->backend[members[i]];
 		const struct backend_facts *fact = &facts->backend[members[i]];
-		struct state_input input = input_of(backend, fact);
+		struct state_input input = input_of(service, backend, fact);
 
 		snprintf(number[0], sizeof(number[0]), "%u", backend->weight);
 		snprintf(number[1], sizeof(number[1]), "%u", fact->load.active);

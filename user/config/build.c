@@ -104,6 +104,11 @@ static void build_service(struct builder *builder, uint32_t index)
 	if (!draft_has(&service->head, SERVICE, "balance"))
 		wished.balance = usual.balance;
 	wished.check = service->health.check;
+	wished.tls.certificates = service->certificates;
+	for (uint32_t i = 0; i < service->certificates; i++) {
+		memcpy(wished.tls.file[i].certificate, service->tls[i].certificate, RCXLB_PATH_LEN);
+		memcpy(wished.tls.file[i].key, service->tls[i].key, RCXLB_PATH_LEN);
+	}
 	model_service_set(&builder->to->model, &wished, &ignored); /* why it may fail has been noted */
 }
 
@@ -255,6 +260,7 @@ void config_build(const struct draft *draft, struct config *ret, struct mistakes
 
 	memset(ret, 0, sizeof(*ret));
 	ret->model.settings.metrics = draft->metrics.listen;
+	ret->model.settings.workers = draft->agent.workers;
 	memcpy(ret->model.hash_key, draft->hash_key, sizeof(ret->model.hash_key));
 	build_interfaces(&builder);
 	for (uint32_t i = 0; i < draft->services; i++)

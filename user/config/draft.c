@@ -8,6 +8,8 @@
 
 #include "core/check.h"
 #include "core/endpoint.h"
+#include "core/number.h"
+#include "core/path.h"
 
 struct draft *draft_new(void)
 {
@@ -88,6 +90,22 @@ void *draft_open_health(void *service, struct error *error)
 {
 	(void)error;
 	return &((struct draft_service *)service)->health;
+}
+
+void *draft_open_tls(void *service, struct error *error)
+{
+	struct draft_service *in = service;
+
+	if (in->certificates < RCXLB_MAX_CERTIFICATES)
+		return &in->tls[in->certificates++];
+	error_set(error, "there are more than %d certificates in one service; take some out", RCXLB_MAX_CERTIFICATES);
+	return NULL;
+}
+
+void *draft_open_agent(void *draft, struct error *error)
+{
+	(void)error;
+	return &((struct draft *)draft)->agent;
 }
 
 void *draft_open_metrics(void *draft, struct error *error)
@@ -205,6 +223,32 @@ int draft_take_body(const struct draft_value *value, void *health, struct error 
 int draft_take_status(const struct draft_value *value, void *health, struct error *error)
 {
 	return check_set_status(&((struct draft_health *)health)->check, value->text, error);
+}
+
+int draft_take_certificate(const struct draft_value *value, void *tls, struct error *error)
+{
+	return path_set(((struct draft_tls *)tls)->certificate, value->text, error);
+}
+
+int draft_take_key(const struct draft_value *value, void *tls, struct error *error)
+{
+	return path_set(((struct draft_tls *)tls)->key, value->text, error);
+}
+
+int draft_take_workers(const struct draft_value *value, void *agent, struct error *error)
+{
+	uint32_t *to = &((struct draft_agent *)agent)->workers;
+	unsigned long number;
+
+	if (!strcmp(value->text, "auto")) {
+		*to = 0;
+		return 0;
+	}
+	if (!number_parse(value->text, 1, RCXLB_MAX_WORKERS, &number)) {
+		*to = number;
+		return 0;
+	}
+	return failed(error, -EINVAL, "it is auto or 1 to %d", RCXLB_MAX_WORKERS);
 }
 
 int draft_take_metrics_listen(const struct draft_value *value, void *metrics, struct error *error)

@@ -35,14 +35,27 @@ struct draft_health {
 	struct rcxlb_check check;
 };
 
+struct draft_tls {
+	struct draft_head head;
+	char certificate[RCXLB_PATH_LEN];
+	char key[RCXLB_PATH_LEN];
+};
+
 struct draft_service {
 	struct draft_head head;
 	struct model_service service; /* without members */
 	uint32_t listen_line[RCXLB_MAX_LISTEN];
 	char backends_of[RCXLB_NAME_LEN];
 	struct draft_health health;
+	uint32_t certificates;
+	struct draft_tls tls[RCXLB_MAX_CERTIFICATES];
 	struct draft_backend *backend; /* `backends` of them */
 	uint32_t backends, room;
+};
+
+struct draft_agent {
+	struct draft_head head;
+	uint32_t workers; /* 0: auto */
 };
 
 struct draft_metrics {
@@ -54,6 +67,7 @@ struct draft {
 	struct draft_head head;
 	uint64_t hash_key[2];
 	enum xdp_choice xdp;
+	struct draft_agent agent;
 	struct draft_metrics metrics;
 	uint32_t interfaces, services;
 	struct draft_interface interface[RCXLB_MAX_INTERFACES];
@@ -73,6 +87,8 @@ void *draft_open_interface(void *draft, struct error *error);
 void *draft_open_service(void *draft, struct error *error);
 void *draft_open_backend(void *service, struct error *error);
 void *draft_open_health(void *service, struct error *error);
+void *draft_open_tls(void *service, struct error *error);
+void *draft_open_agent(void *draft, struct error *error);
 void *draft_open_metrics(void *draft, struct error *error);
 
 /* For the schema's take(). */
@@ -91,6 +107,9 @@ int draft_take_path(const struct draft_value *value, void *health, struct error 
 int draft_take_host(const struct draft_value *value, void *health, struct error *error);
 int draft_take_body(const struct draft_value *value, void *health, struct error *error);
 int draft_take_status(const struct draft_value *value, void *health, struct error *error);
+int draft_take_certificate(const struct draft_value *value, void *tls, struct error *error);
+int draft_take_key(const struct draft_value *value, void *tls, struct error *error);
+int draft_take_workers(const struct draft_value *value, void *agent, struct error *error);
 int draft_take_metrics_listen(const struct draft_value *value, void *metrics, struct error *error);
 
 #endif

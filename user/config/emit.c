@@ -62,6 +62,21 @@ static json_t *check_tree(const struct rcxlb_check *check)
 	return tree;
 }
 
+/* One stands by itself, several in a list. */
+static json_t *tls_tree(const struct rcxlb_tls *tls)
+{
+	json_t *all = json_array(), *only;
+
+	for (uint32_t i = 0; i < tls->certificates && i < RCXLB_MAX_CERTIFICATES; i++)
+		json_array_append_new(
+		    all, json_pack("{s:s, s:s}", "certificate", tls->file[i].certificate, "key", tls->file[i].key));
+	if (json_array_size(all) != 1)
+		return all;
+	only = json_incref(json_array_get(all, 0));
+	json_decref(all);
+	return only;
+}
+
 static json_t *service_tree(const struct model *model, const struct model_service *service)
 {
 	char listens[RCXLB_MAX_LISTEN][RCXLB_TEXT_LEN];
@@ -80,6 +95,8 @@ static json_t *service_tree(const struct model *model, const struct model_servic
 		json_object_set_new(tree, "load_factor", json_real(service->load_factor / 100.0));
 	put_number(tree, "blocked_ms", service->blocked_ms, RCXLB_BLOCKED_MS);
 	put_number(tree, "slow_start_ms", service->slow_start_ms, 0);
+	if (service->tls.certificates)
+		json_object_set_new(tree, "tls", tls_tree(&service->tls));
 	json_object_set_new(tree, "backends", backends);
 	if (json_object_size(check))
 		json_object_set(tree, "health", check);
@@ -101,6 +118,8 @@ static void put_rest(json_t *tree, const struct model *model)
 	const struct rcxlb_endpoint *metrics = &model->settings.metrics;
 	char text[RCXLB_TEXT_LEN], key[33];
 
+	if (model->settings.workers)
+		json_object_set_new(tree, "agent", json_pack("{s:i}", "workers", (int)model->settings.workers));
 	endpoint_format(metrics, text);
 	if (!metrics->port || strcmp(text, RCXLB_METRICS_LISTEN))
 		json_object_set_new(tree, "metrics", json_pack("{s:s}", "listen", metrics->port ? text : "off"));

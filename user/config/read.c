@@ -176,6 +176,10 @@ static void take_section(const struct config_key *key, const struct tree_node *n
 static void take_sections(const struct config_key *key, const struct tree_node *node, struct draft_head *to,
 			  struct mistakes *mistakes)
 {
+	if (key->single && node->kind == TREE_MAPPING) {
+		take_section(key, node, to, mistakes);
+		return;
+	}
 	if (!is_kind(key, node, TREE_LIST, mistakes))
 		return;
 	for (const struct tree_node *entry = node->first; entry && !mistakes->more; entry = entry->next)

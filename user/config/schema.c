@@ -30,9 +30,12 @@
 #define SERVICE	  "services[]"
 #define BACKEND	  "services[].backends[]"
 #define HEALTH	  "services[].health"
+#define TLS	  "services[].tls[]"
+#define AGENT	  "agent"
 #define METRICS	  "metrics"
 
-#define XDP_VALUES "auto, native, skb or off"
+#define PATH_VALUES "a path that begins with '/'"
+#define XDP_VALUES  "auto, native, skb or off"
 
 /* A new key is a row here, and a field of the draft; what it has to do with others is asked for in build.c. */
 static const struct config_key keys[] = {
@@ -61,7 +64,11 @@ static const struct config_key keys[] = {
 	  .purpose = "where the agent serves metrics" },
 	TEXT("", "hash_key", false, "32 hexadecimal digits", "the running one; drawn at first load",
 	     draft_take_hash_key, "the secret that clients are hashed with; hosts that have the same choose alike"),
-	LATER("", "agent", "the processes of the proxied path"),
+	{ .section = "",
+	  .name = "agent",
+	  .kind = CONFIG_SECTION,
+	  .open = draft_open_agent,
+	  .purpose = "the processes beside the kernel's programs" },
 	LATER("", "guard", "what the XDP program lets through"),
 	LATER("", "routes", "which service gets which HTTP request"),
 
@@ -103,7 +110,14 @@ static const struct config_key keys[] = {
 	  .kind = CONFIG_SECTION,
 	  .open = draft_open_health,
 	  .purpose = "how its backends are checked" },
-	LATER(SERVICE, "tls", "certificate and key"),
+	{ .section = SERVICE,
+	  .name = "tls",
+	  .kind = CONFIG_SECTIONS,
+	  .single = true,
+	  .open = draft_open_tls,
+	  .usual = "no TLS",
+	  .purpose =
+	      "it ends TLS, with a certificate or a list of them of which a client gets the one that it asks for" },
 	LATER(SERVICE, "http", "parse HTTP and set headers"),
 	LATER(SERVICE, "handoff", "hand the client's socket to the instance"),
 	LATER(SERVICE, "redirect", "answer with the https address"),
@@ -134,6 +148,14 @@ static const struct config_key keys[] = {
 	       "good checks in a row until a backend is up"),
 	NUMBER(HEALTH, "fall", CONFIG_NUMBER, 1, CHECK_MOST_IN_A_ROW, "3", draft_health, check.fall,
 	       "bad checks in a row until it is down"),
+
+	TEXT(TLS, "certificate", true, PATH_VALUES, NULL, draft_take_certificate,
+	     "the file with the certificate, and those that lead from it to a known one, in PEM"),
+	TEXT(TLS, "key", true, PATH_VALUES, NULL, draft_take_key,
+	     "the file with its private key, in PEM, which nobody but its owner may read"),
+
+	TEXT(AGENT, "workers", false, "auto or 1 to 64", "auto, one for each core", draft_take_workers,
+	     "processes that end TLS and relay"),
 
 	TEXT(METRICS, "listen", false, "ADDR:PORT or off", RCXLB_METRICS_LISTEN, draft_take_metrics_listen,
 	     "where they are served"),

@@ -43,6 +43,7 @@ struct config_key {
 	 * for. */
 	void *(*open)(void *section, struct error *error);
 	const char *bare;
+	bool single; /* a list may be written as its only entry */
 };
 
 /* All keys; those of one section stand together, and a section behind the one that it is in. */

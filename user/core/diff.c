@@ -153,6 +153,26 @@ static void diff_backends(struct diff *diff, struct model *from, const struct mo
 	}
 }
 
+static bool has_certificate(const struct rcxlb_tls *tls, const char *certificate, const char *key)
+{
+	for (uint32_t i = 0; i < tls->certificates; i++)
+		if (!strcmp(tls->file[i].certificate, certificate) && !strcmp(tls->file[i].key, key))
+			return true;
+	return false;
+}
+
+/* Certificates that `service` has and `other`, NULL for nobody, has not. */
+static void diff_certificates(struct diff *diff, char sign, const struct model_service *service,
+			      const struct model_service *other)
+{
+	const struct rcxlb_tls *tls = &service->tls;
+
+	for (uint32_t i = 0; i < tls->certificates; i++)
+		if (!other || !has_certificate(&other->tls, tls->file[i].certificate, tls->file[i].key))
+			say(diff, "%c certificate %s, key %s, of %s", sign, tls->file[i].certificate, tls->file[i].key,
+			    service->name);
+}
+
 static void diff_service(struct diff *diff, struct model *from, struct model *to, const struct model_service *service)
 {
 	const struct model_service *before = model_service_find(from, service->name);
@@ -167,6 +187,9 @@ static void diff_service(struct diff *diff, struct model *from, struct model *to
 		diff_listens(diff, '-', before, service);
 	diff_listens(diff, '+', service, before);
 	if (before)
+		diff_certificates(diff, '-', before, service);
+	diff_certificates(diff, '+', service, before);
+	if (before)
 		diff_members(diff, '-', from, before, to, service);
 	diff_members(diff, '+', to, service, from, before);
 }
@@ -179,6 +202,8 @@ static void diff_rest(struct diff *diff, const struct model *from, const struct 
 	if (!endpoint_equal(before, after))
 		say(diff, "~ metrics.listen %s → %s", before->port ? endpoint_format(before, left) : "off",
 		    after->port ? endpoint_format(after, right) : "off");
+	if (from->settings.workers != to->settings.workers)
+		say(diff, "~ agent.workers %u → %u (0: auto)", from->settings.workers, to->settings.workers);
 	if (memcmp(from->hash_key, to->hash_key, sizeof(from->hash_key)))
 		say(diff, "~ hash_key: another one, which scatters clients anew");
 }

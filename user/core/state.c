@@ -14,7 +14,9 @@ const char *state_name(const struct state_input *input)
 
 const char *state_path(const struct state_input *input)
 {
-	return input->listens ? "direct" : "none";
+	if (!input->listens)
+		return "none";
+	return input->proxied ? "proxied" : "direct";
 }
 
 const char *state_loop(const struct state_input *input)
@@ -36,8 +38,10 @@ const char *state_loop(const struct state_input *input)
 
 const char *state_reason(const struct state_input *input)
 {
+	if (input->listens && input->down && input->down_reason)
+		return input->down_reason;
 	if (input->listens)
-		return input->down && input->down_reason ? input->down_reason : "";
+		return input->proxied ? "a worker ends TLS and relays" : "";
 	if (input->refused)
 		return "its listening socket cannot be steered to (an MPTCP listener?)";
 	return "nobody listens there";

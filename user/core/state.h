@@ -11,6 +11,7 @@ struct state_input {
 	bool listens;
 	bool down;        /* by health check, and the check is fresh */
 	uint8_t loop;     /* enum rcxlb_loop_state */
+	bool proxied;     /* the service ends TLS */
 	const char *down_reason; /* why it is down, in words, or NULL */
 	uint32_t refused; /* errno with which its listener was refused, or 0 */
 };
@@ -18,7 +19,7 @@ struct state_input {
 /* up, down, absent or draining. */
 const char *state_name(const struct state_input *input);
 
-/* direct or none. */
+/* direct, proxied or none. */
 const char *state_path(const struct state_input *input);
 
 /* Of its event loop, when it listens: asleep (accepts at once), awake, blocked, unknown; else empty. */

@@ -163,6 +163,18 @@ static struct place building_place(const struct place *place)
 	return building;
 }
 
+/* Those of the proxied path, who end with their last connection. */
+static void dismiss_workers(struct dataplane *dataplane)
+{
+	struct rcxlb_crew nobody = {};
+	char path[PATH_MAX];
+	__u32 zero = 0;
+
+	dataplane->map[MAP_crew] = bpf_obj_get(place_pin(&dataplane->place, map_names[MAP_crew], path));
+	if (dataplane->map[MAP_crew] >= 0)
+		bpf_map_update_elem(dataplane->map[MAP_crew], &zero, &nobody, BPF_ANY);
+}
+
 /* Takes away what is in a folder of ours: steering first. Needs nothing of it to be whole. */
 static int tear_down(const struct place *place, struct error *error)
 {
@@ -176,6 +188,7 @@ static int tear_down(const struct place *place, struct error *error)
 	dataplane.map[MAP_guard_stats] = bpf_obj_get(place_pin(place, map_names[MAP_guard_stats], path));
 	if (dataplane.map[MAP_interfaces] >= 0 && dataplane.map[MAP_guard_stats] >= 0)
 		err = interface_detach_all(&dataplane, error);
+	dismiss_workers(&dataplane);
 	handle_close_maps(&dataplane);
 	if (err)
 		return err;

@@ -139,9 +139,9 @@ void watch_unpeer(struct watch *watch, const struct rcxlb_endpoint *local)
 	bpf_map_delete_elem(watch->dataplane->map[MAP_peers], local);
 }
 
-int watch_worker(struct watch *watch, uint32_t service, uint32_t worker, int listener)
+int watch_worker(struct watch *watch, uint32_t service, uint32_t worker, bool ipv6, int listener)
 {
-	__u32 key = service * RCXLB_MAX_WORKERS + worker;
+	__u32 key = RCXLB_WORKER_KEY(service, worker, ipv6);
 	__u64 value = listener;
 
 	return bpf_map_update_elem(watch->dataplane->map[MAP_workers], &key, &value, BPF_ANY);

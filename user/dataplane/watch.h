@@ -42,10 +42,10 @@ void watch_unprobe(struct watch *watch, const struct rcxlb_endpoint *local);
 int watch_peer(struct watch *watch, const struct rcxlb_endpoint *local, const struct rcxlb_peer *peer);
 void watch_unpeer(struct watch *watch, const struct rcxlb_endpoint *local);
 
-/* Connections of a proxied service that worker number `worker` shall have go to this listening socket. */
-int watch_worker(struct watch *watch, uint32_t service, uint32_t worker, int listener);
+/* Connections of a proxied service that worker number `worker` shall have go to this listening socket: IPv4 or IPv6. */
+int watch_worker(struct watch *watch, uint32_t service, uint32_t worker, bool ipv6, int listener);
 
-/* Who takes connections of proxied services. The crew that was set last is in charge. */
+/* Who takes connections of proxied services. The crew that was set last is in charge; 0 when it was unloaded. */
 int watch_set_crew(struct watch *watch, uint32_t workers, uint32_t number);
 struct rcxlb_crew watch_crew(struct watch *watch);
 
