@@ -120,10 +120,20 @@ fuzz-%: $(BUILD)/tests/fuzz/%
 	$< $(patsubst %,-dict=%,$(wildcard tests/fuzz/$*.dict)) -max_total_time=$(FUZZ_SECONDS) -timeout=25 -artifact_prefix=$(BUILD)/tests/fuzz/ -print_final_stats=1 \
 		$(BUILD)/tests/fuzz/$*-corpus tests/fuzz/corpus/$*
 
+# Units name the program by its place.
+SHARE := $(DESTDIR)$(PREFIX)/share
+UNITS := $(DESTDIR)$(PREFIX)/lib/systemd/system
 install: $(BUILD)/rcxlb
 	install -D -m 755 $(BUILD)/rcxlb $(DESTDIR)$(PREFIX)/sbin/rcxlb
-	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
-	$(BUILD)/rcxlb completion > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/rcxlb
+	$(BUILD)/rcxlb completion | install -D -m 644 /dev/stdin $(SHARE)/bash-completion/completions/rcxlb
+	for unit in rcxlb.service rocketchat@.service; do \
+		sed 's|/usr/local/sbin/|$(PREFIX)/sbin/|' scripts/systemd/$$unit | \
+			install -D -m 644 /dev/stdin $(UNITS)/$$unit || exit 1; \
+	done
+	install -D -m 644 scripts/systemd/rcxlb.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/rcxlb.conf
+	install -D -m 644 -t $(SHARE)/man/man8 scripts/man/rcxlb.8
+	install -D -m 644 -t $(SHARE)/man/man5 scripts/man/rcxlb.yaml.5
+	install -D -m 644 -t $(SHARE)/rcxlb scripts/monitoring/rcxlb.rules.yml scripts/monitoring/dashboard.json
 
 lint: $(SKELETON)
 	clang-tidy --quiet $(SOURCES) -- $(subst -I$(BUILD),-isystem $(BUILD),$(CPPFLAGS)) -std=gnu2x $(shell $(PKG_CONFIG) --cflags $(PACKAGES))

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The systemd units: they are sound, as closed as they can be, and rcxlb works inside of what they permit."""
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from harness import settings
+from harness.lab import BPFFS
+from harness.process import python
+
+UNITS = settings.ROOT / "scripts" / "systemd"
+SERVICE = UNITS / "rcxlb.service"
+CONFINE = settings.ROOT / "tests" / "e2e" / "harness" / "confine.py"
+
+# The most that systemd-analyze security may count, in tenths; what is left is what rcxlb needs.
+EXPOSURE = {"rcxlb.service": 30, "rocketchat@.service": 15}
+
+
+def run(*words, **more):
+    done = subprocess.run(
+        [str(word) for word in words], capture_output=True, text=True, check=False, timeout=settings.COMMAND_SECONDS, **more
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """What `make install` puts under a PREFIX, with the program under test."""
+    prefix = tmp_path_factory.mktemp("installed")
+    build = os.path.relpath(settings.BINARY.parent, settings.ROOT)  # as it was built: make knows files by their names
+    code, said = run("make", "-C", settings.ROOT, "install", f"PREFIX={prefix}", f"BUILD={build}")
+    assert code == 0, said
+    return prefix
+
+
+@pytest.fixture(autouse=True)
+def systemd():
+    assert shutil.which("systemd-analyze"), "systemd-analyze is not installed; run scripts/deps test"
+
+
+def test_everything_is_installed(installed):
+    names = {str(path.relative_to(installed)) for path in installed.rglob("*") if path.is_file()}
+    assert names == {
+        "sbin/rcxlb", "share/bash-completion/completions/rcxlb",
+        "lib/systemd/system/rcxlb.service", "lib/systemd/system/rocketchat@.service", "lib/sysusers.d/rcxlb.conf",
+        "share/man/man8/rcxlb.8", "share/man/man5/rcxlb.yaml.5",
+        "share/rcxlb/rcxlb.rules.yml", "share/rcxlb/dashboard.json",
+    }
+    for name in names - {"sbin/rcxlb"}:
+        assert (installed / name).stat().st_mode & 0o777 == 0o644, name
+    unit = (installed / "lib/systemd/system/rcxlb.service").read_text()
+    assert f"ExecStart={installed}/sbin/rcxlb load " in unit and "/usr/local" not in unit
+
+
+@pytest.mark.parametrize("name, copy", [
+    ("rcxlb.service", "rcxlb.service"), ("rocketchat@.service", "rocketchat@3001.service"),
+])
+def test_systemd_understands_the_unit(installed, tmp_path, name, copy):
+    """Every setting, as this systemd knows them, with the programs in place."""
+    text = (installed / "lib/systemd/system" / name).read_text()
+    (tmp_path / copy).write_text(text.replace("/usr/bin/node ", f"{shutil.which('node') or '/bin/true'} "))
+    code, said = run("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", tmp_path / copy)
+    assert (code, said.strip()) == (0, ""), said
+
+
+def test_a_wrong_setting_would_be_found(installed, tmp_path):
+    text = (installed / "lib/systemd/system/rcxlb.service").read_text().replace("WatchdogSec=", "WatchdogSeconds=")
+    (tmp_path / "rcxlb.service").write_text(text)
+    _, said = run("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", tmp_path / "rcxlb.service")
+    assert "WatchdogSeconds" in said
+
+
+@pytest.mark.parametrize("name", EXPOSURE)
+def test_the_unit_is_closed(name):
+    code, said = run("systemd-analyze", "security", "--no-pager", "--offline=true", f"--threshold={EXPOSURE[name]}",
+                     UNITS / name)
+    assert code == 0, said
+
+
+def test_the_user_can_be_made(tmp_path):
+    (tmp_path / "etc").mkdir()
+    code, said = run("systemd-sysusers", f"--root={tmp_path}", UNITS / "rcxlb.sysusers")
+    assert code == 0, said
+    assert "rcxlb:" in (tmp_path / "etc/passwd").read_text()
+
+
+def test_rocketchat_takes_nobodys_word_for_an_address():
+    text = (UNITS / "rocketchat@.service").read_text()
+    for setting in ("PORT=%i", "BIND_IP=127.0.0.1", "HTTP_FORWARDED_COUNT=0"):
+        assert f"\nEnvironment={setting}\n" in text
+    assert re.search(r"^EnvironmentFile=/", text, re.MULTILINE)
+
+
+@pytest.fixture
+def unit(lab):
+    """Words to put before a command to run it as the unit would."""
+    lab.rcxlb.runs.mkdir(mode=0o700)
+    return [*python(CONFINE), SERVICE, lab.rcxlb.runs, "--"]
+
+
+def test_what_the_unit_forbids_is_forbidden(lab, unit):
+    """Else the tests below would show nothing."""
+    forbidden = {
+        "write outside": "touch /etc/rcxlb-was-here", "change a tunable": "echo 1 > /proc/sys/net/ipv4/ip_forward && touch /sys/x",
+        "mount": "mount -t tmpfs none /mnt", "make a namespace": "unshare --net true", "change an owner": f"chown 1 {lab.folder}",
+    }
+    for what, words in forbidden.items():
+        code, said = run(*lab.host.command(*unit, "sh", "-c", words))
+        assert code != 0, f"could {what}: {said}"
+    assert run(*lab.host.command(*unit, "touch", BPFFS / "."))[0] == 0
+    assert run(*lab.host.command(*unit, "touch", lab.rcxlb.runs / "here"))[0] == 0
+
+
+def test_rcxlb_works_as_the_unit(lab, unit):
+    """It loads, pins where the host sees it, attaches the guard, steers, and sees event loops."""
+    result = lab.rcxlb.attempt("load", "eth0", "--no-agent", before=unit)
+    assert result.code == 0, str(result)
+    lab.instance("i3001", 3001)
+    result = lab.rcxlb.attempt("backends", "add", "127.0.0.1:3001", before=unit)
+    assert result.code == 0, str(result)
+    assert lab.who() == "i3001"
+    status = lab.rcxlb.status()
+    assert status["interfaces"][0]["xdp"] in ("native", "skb")
+    inside = lab.rcxlb.attempt("doctor", "--json", before=unit)
+    assert inside.code == 0, str(inside)
+    assert inside.out == lab.rcxlb("doctor", "--json")
+    assert lab.rcxlb.attempt("unload", before=unit).code == 0
+    assert not lab.rcxlb.pins.exists()
+
+
+@pytest.mark.parametrize("capability", ["CAP_SYS_ADMIN", "CAP_NET_ADMIN", "CAP_SYSLOG"])
+def test_no_capability_can_be_spared(lab, unit, tmp_path, capability):
+    """Of those that loading needs: without it something is missing that is there with it."""
+    (tmp_path / "rcxlb.service").write_text(re.sub(rf"(CapabilityBoundingSet=.*){capability} ?", r"\1", SERVICE.read_text()))
+    less = [*unit[:-3], tmp_path / "rcxlb.service", *unit[-2:]]
+    if capability == "CAP_SYSLOG":
+        assert lab.rcxlb.attempt("doctor", "--json", before=less).out != lab.rcxlb("doctor", "--json")
+    else:
+        result = lab.rcxlb.attempt("load", "eth0", "--no-agent", before=less)
+        assert result.code == 1 and "CAP_" in result.err, str(result)
