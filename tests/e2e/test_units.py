@@ -1,18 +1,25 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The systemd units: they are sound, as closed as they can be, and rcxlb works inside of what they permit."""
+import contextlib
+import http.client
 import os
 import re
 import shutil
+import signal
+import socket
 import subprocess
 
 import pytest
 
-from harness import settings
+from harness import client, settings
 from harness.lab import BPFFS
-from harness.process import python
+from harness.poll import wait_until
+from harness.process import Process, python
 
 UNITS = settings.ROOT / "scripts" / "systemd"
 SERVICE = UNITS / "rcxlb.service"
+EXAMPLE = settings.ROOT / "tests" / "monitoring" / "metrics.txt"
+METRICS_PORT = 9465
 CONFINE = settings.ROOT / "tests" / "e2e" / "harness" / "confine.py"
 
 # The most that systemd-analyze security may count, in tenths; what is left is what rcxlb needs.
@@ -129,6 +136,77 @@ def test_rcxlb_works_as_the_unit(lab, unit):
     assert inside.out == lab.rcxlb("doctor", "--json")
     assert lab.rcxlb.attempt("unload", before=unit).code == 0
     assert not lab.rcxlb.pins.exists()
+
+
+class Manager:
+    """The end of sd_notify(3) that systemd has."""
+
+    def __init__(self, folder):
+        self.path = folder / "notify"
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(str(self.path))
+        self.path.chmod(0o777)
+
+    def await_word(self, word, process):
+        """Returns when the service has said so; the test's time limit ends the waiting."""
+        said = []
+        self.socket.settimeout(0.5)
+        while word not in said:
+            assert process.popen.poll() is None, f"the agent ended with {process.popen.returncode}"
+            with contextlib.suppress(TimeoutError):
+                said = self.socket.recv(4096).decode().split("\n")
+
+
+@pytest.fixture
+def manager(lab):
+    made = Manager(lab.folder)
+    yield made
+    made.socket.close()
+
+
+def start_agent(lab, unit, manager):
+    """What the unit starts, as far as there is no configuration file in it."""
+    environment = lab.rcxlb.environment(NOTIFY_SOCKET=str(manager.path), WATCHDOG_USEC="200000")
+    process = Process(lab.rcxlb.words("load", "eth0", "--foreground", before=unit), env=environment)
+    lab.processes.append(process)
+    manager.await_word("READY=1", process)
+    return process
+
+
+def scrape(lab):
+    connection = http.client.HTTPConnection("127.0.0.1", METRICS_PORT, timeout=settings.COMMAND_SECONDS)
+    connection.sock = client.connect(lab.host, "127.0.0.1", METRICS_PORT).sock
+    connection.request("GET", "/metrics")
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    connection.close()
+    assert answer.status == 200
+    return text
+
+
+def test_the_agent_works_as_the_unit(lab, unit, manager):
+    """It says that it is ready and alive, serves metrics that Prometheus likes, and its end ends no steering."""
+    agent = start_agent(lab, unit, manager)
+    manager.await_word("WATCHDOG=1", agent)  # nobody listens to it from here on, and that stops nothing
+    lab.instance("i3001", 3001)
+    lab.rcxlb("backends", "add", "127.0.0.1:3001")
+    assert lab.rcxlb.status()["agent"] == {"running": True, "pid": agent.pid}
+    wait_until(lambda: 'rcxlb_backend_up{backend="127.0.0.1:3001"} 1\n' in scrape(lab), "the backend's metrics")
+    text = scrape(lab)
+    assert set(re.findall("^# TYPE .*", text, re.MULTILINE)) == set(re.findall("^# TYPE .*", EXAMPLE.read_text(), re.MULTILINE))
+    assert run("promtool", "check", "metrics", input=text) == (0, "")
+    agent.signal(signal.SIGTERM)
+    assert agent.popen.wait() == 0
+    assert not lab.rcxlb.status()["agent"]["running"]
+    assert lab.who() == "i3001"
+
+
+def test_the_unit_takes_over_from_an_agent_that_was_started_by_hand(lab, unit, manager):
+    lab.rcxlb("load", "eth0")
+    former = lab.rcxlb.status()["agent"]["pid"]
+    agent = start_agent(lab, unit, manager)
+    assert lab.rcxlb.status()["agent"] == {"running": True, "pid": agent.pid}
+    assert agent.pid != former
 
 
 @pytest.mark.parametrize("capability", ["CAP_SYS_ADMIN", "CAP_NET_ADMIN", "CAP_SYSLOG"])

@@ -31,7 +31,7 @@ int notify_open(void)
 void notify_send(int to, const char *state)
 {
 	if (to >= 0)
-		send(to, state, strlen(state), MSG_NOSIGNAL);
+		send(to, state, strlen(state), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 uint64_t notify_watchdog_us(void)

@@ -8,7 +8,7 @@
 /* A socket to the service manager, or -1 when none asked. To be opened before the sandbox is entered. */
 int notify_open(void);
 
-/* Sends a state such as "READY=1". `to` may be -1. */
+/* Sends a state such as "READY=1", and waits for nobody: a manager that is behind misses it. `to` may be -1. */
 void notify_send(int to, const char *state);
 
 /* How often the manager wants WATCHDOG=1, in microseconds; 0: never. */
