@@ -66,7 +66,8 @@ def test_the_page_is_sound(page):
     """Nothing for mandoc to complain about, but that this machine has not installed the pages referred to."""
     assert shutil.which("mandoc"), "mandoc is not installed; run scripts/deps test"
     done = subprocess.run(
-        ["mandoc", "-T", "lint", MAN / page], capture_output=True, text=True, check=False, timeout=settings.COMMAND_SECONDS
+        ["mandoc", "-T", "lint", MAN / page], capture_output=True, text=True, check=False,
+        timeout=settings.COMMAND_SECONDS,
     )
     said = [line for line in done.stdout.splitlines() if "referenced manual not found" not in line]
     assert not said, "\n".join(said)
@@ -110,7 +111,8 @@ def test_every_limit_is_described():
     for name in program():
         for option, said in re.findall(r"^  (?:-\w, )?(--[\w-]+) \S+ +(.*)$", rcxlb(name, "--help"), re.MULTILINE):
             for least, most in re.findall(r"\b([\d.]+) to ([\d.]+)\b", said):
-                item = re.search(rf"^\.It Fl (?:\w , )?-{option[2:]} .*?(?=^\.It |^\.El)", text, re.MULTILINE | re.DOTALL)
+                item = re.search(
+                    rf"^\.It Fl (?:\w , )?-{option[2:]} .*?(?=^\.It |^\.El)", text, re.MULTILINE | re.DOTALL)
                 assert f"{least} to {most}" in item[0].replace("\n", " "), f"{name} {option}: {least} to {most}"
                 limits += 1
     assert limits >= 3
@@ -137,14 +139,15 @@ def test_what_is_installed_is_named(lab):
     """Files of the run-time folder and units."""
     lab.load_with(3001)
     files = section_of("rcxlb.8", "FILES")
-    for name in [path.name for path in lab.rcxlb.runs.iterdir()] + [path.name for path in settings.ROOT.glob("scripts/systemd/*.service")]:
-        assert name in files, name
+    for path in [*lab.rcxlb.runs.iterdir(), *settings.ROOT.glob("scripts/systemd/*.service")]:
+        assert path.name in files, path.name
 
 
 def test_the_example_of_the_configuration_is_one(tmp_path):
     if "check" not in program():
         pytest.skip("this rcxlb has no command to check a configuration")
     path = tmp_path / "example.yaml"
-    path.write_text(re.search(r"^\.Bd -literal\n(.*?)^\.Ed", section_of("rcxlb.yaml.5", "EXAMPLES"), re.MULTILINE | re.DOTALL)[1])
+    examples = section_of("rcxlb.yaml.5", "EXAMPLES")
+    path.write_text(re.search(r"^\.Bd -literal\n(.*?)^\.Ed", examples, re.MULTILINE | re.DOTALL)[1])
     path.chmod(0o600)
     rcxlb("check", str(path))

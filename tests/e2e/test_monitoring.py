@@ -24,7 +24,8 @@ COLUMNS = 24
 def promtool(*words, **more):
     assert shutil.which("promtool"), "promtool is not installed; run scripts/deps test"
     done = subprocess.run(
-        ["promtool", *map(str, words)], capture_output=True, text=True, check=False, timeout=settings.COMMAND_SECONDS, **more
+        ["promtool", *map(str, words)], capture_output=True, text=True, check=False,
+        timeout=settings.COMMAND_SECONDS, **more,
     )
     return done.returncode, done.stdout + done.stderr
 

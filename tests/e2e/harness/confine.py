@@ -52,7 +52,8 @@ def is_below(path, folders):
 def mount_points():
     """Of this namespace, each once; what is hidden below another one is not there."""
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    points = {re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), line.split()[4]): line.split()[5] for line in lines}
+    fields = [line.split() for line in lines]
+    points = {re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), field[4]): field[5] for field in fields}
     return {point: options for point, options in points.items() if os.path.exists(point)}
 
 
@@ -64,7 +65,9 @@ def protect_mounts(unit, writable):
     exempt = [*unit.get("ReadWritePaths", []), writable]
     for path in exempt:
         mount(path, path, MS_BIND)
-    tunables = ("/sys",) if unit.get("ProtectKernelTunables") == ["yes"] else ()
+    tunables = ("/sys", "/proc/sys") if unit.get("ProtectKernelTunables") == ["yes"] else ()
+    if tunables:
+        mount("/proc/sys", "/proc/sys", MS_BIND)
     for point, options in mount_points().items():
         if is_below(point, exempt) or (is_below(point, API) and not is_below(point, tunables)):
             continue
