@@ -168,10 +168,27 @@ def manager(lab):
     made.socket.close()
 
 
+CONFIGURATION = """interfaces: [eth0]
+services:
+  - {name: default, listen: ["*:3000"], backends: ["127.0.0.1:3001"]}
+"""
+
+
+def unit_words(lab, setting):
+    """The arguments in a setting such as ExecStart=, with a configuration of the test's own."""
+    words = re.search(rf"^{setting}=/usr/local/sbin/rcxlb (.*)$", SERVICE.read_text(), re.MULTILINE)[1].split()
+    assert words[-2:] == ["-c", "/etc/rcxlb/rcxlb.yaml"]
+    path = lab.folder / "rcxlb.yaml"
+    if not path.exists():
+        path.write_text(CONFIGURATION)
+    path.chmod(0o600)
+    return [*words[:-1], path]
+
+
 def start_agent(lab, unit, manager):
-    """What the unit starts, as far as there is no configuration file in it."""
+    """What the unit starts."""
     environment = lab.rcxlb.environment(NOTIFY_SOCKET=str(manager.path), WATCHDOG_USEC="200000")
-    process = Process(lab.rcxlb.words("load", "eth0", "--foreground", before=unit), env=environment)
+    process = Process(lab.rcxlb.words(*unit_words(lab, "ExecStart"), before=unit), env=environment)
     lab.processes.append(process)
     manager.await_word("READY=1", process)
     return process
@@ -193,13 +210,15 @@ def test_the_agent_works_as_the_unit(lab, unit, manager):
     agent = start_agent(lab, unit, manager)
     manager.await_word("WATCHDOG=1", agent)  # nobody listens to it from here on, and that stops nothing
     lab.instance("i3001", 3001)
-    lab.rcxlb("backends", "add", "127.0.0.1:3001")
     assert lab.rcxlb.status()["agent"] == {"running": True, "pid": agent.pid}
     wait_until(lambda: 'rcxlb_backend_up{backend="127.0.0.1:3001"} 1\n' in scrape(lab), "the backend's metrics")
     text = scrape(lab)
     families = re.compile("^# TYPE .*", re.MULTILINE)
     assert families.findall(text) == families.findall(EXAMPLE.read_text())
     assert run("promtool", "check", "metrics", input=text) == (0, "")
+    (lab.folder / "rcxlb.yaml").write_text(CONFIGURATION.replace("3001", "3001-3002"))
+    result = lab.rcxlb.attempt(*unit_words(lab, "ExecReload"), before=unit)
+    assert result.code == 0 and "127.0.0.1:3002" in result.out, str(result)
     agent.signal(signal.SIGTERM)
     assert agent.popen.wait() == 0
     assert not lab.rcxlb.status()["agent"]["running"]
