@@ -89,7 +89,7 @@ def main():
         peer = PEER.format(certificate=identity.certificate, key=identity.key)
         processes.append(nginx(namespace, folder, "instance", INSTANCE.format()))
         processes.append(nginx(namespace, folder, "peer", peer))
-        processes.append(Process(namespace.command(PROGRAM, "--listen", "127.0.0.1:8443", "--backend", "127.0.0.1:3001",
+        processes.append(Process(namespace.command(PROGRAM, "--client-first", "--listen", "127.0.0.1:8443", "--backend", "127.0.0.1:3001",
                                                    *identity.options), ready="listening"))
         time.sleep(1)
         for _ in range(rounds):

@@ -485,6 +485,50 @@ def test_an_instance_that_takes_no_connection_is_given_up(place):
     del full
 
 
+# --- Clients that speak first ---
+
+
+@each_kind
+def test_a_client_that_says_nothing_reaches_no_instance(make, kind):
+    pair = make(kind, "--client-first")
+    silent, leaving = pair.client(), pair.client()
+    pair.worker.await_counter("open", 2)
+    leaving.close()
+    pair.worker.await_counter("silent", 1)
+    assert pair.worker["picked"] == 0
+    silent.sendall(b"at last")
+    instance = pair.place.accepted(pair.listener)
+    assert instance.recv(100) == b"at last"
+    instance.sendall(b"yes")
+    assert silent.recv(100) == b"yes"
+    assert pair.worker["picked"] == 1
+
+
+@each_kind
+def test_what_a_client_says_first_is_not_lost_when_an_instance_is_not_there(place, identity, kind):
+    listener = place.listening(3002)
+    place.worker("--client-first", backends=[3001, 3002], identities=[] if kind == "plain" else [identity])
+    for size in (1, 16384, 100000):
+        client = place.connect() if kind == "plain" else place.tls(tls.context(kind))
+        data = os.urandom(size)
+        client.sendall(data)
+        client.shutdown(socket.SHUT_WR)
+        instance = place.accepted(listener)
+        assert digest(read_all(instance)) == digest(data)
+        instance.sendall(data)
+        instance.close()
+        assert digest(read_all(client)) == digest(data)
+
+
+@each_kind
+def test_a_client_that_stays_silent_is_dismissed(make, kind):
+    pair = make(kind, "--client-first", "--first-ms", 300)
+    client = pair.client()
+    assert is_at_end(client)
+    pair.worker.await_counter("silent", 1)
+    assert pair.worker["picked"] == 0
+
+
 # --- How many at once ---
 
 

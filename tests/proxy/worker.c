@@ -34,7 +34,7 @@ struct program {
 	const char *listen[LIST_MAX], *certificates[LIST_MAX], *keys[LIST_MAX], *backends[LIST_MAX];
 	unsigned int listen_count, certificates_count, keys_count, backends_count;
 	const char *tickets, *control;
-	bool no_kernel;
+	bool no_kernel, client_first;
 	struct worker_limits limits;
 
 	struct event_base *base;
@@ -52,6 +52,7 @@ static const struct option options[] = {
 	{ "listen", required_argument, NULL, 'l' },	  { "certificate", required_argument, NULL, 'c' },
 	{ "key", required_argument, NULL, 'k' },	  { "backend", required_argument, NULL, 'b' },
 	{ "tickets", required_argument, NULL, 't' },	  { "control", required_argument, NULL, 's' },
+	{ "client-first", no_argument, NULL, 'f' },	  { "first-ms", required_argument, NULL, 7 },
 	{ "no-kernel", no_argument, NULL, 'n' },	  { "connections", required_argument, NULL, 1 },
 	{ "handshakes", required_argument, NULL, 2 },	  { "handshake-ms", required_argument, NULL, 3 },
 	{ "connect-ms", required_argument, NULL, 4 },	  { "idle-ms", required_argument, NULL, 5 },
@@ -76,6 +77,7 @@ static void parse(struct program *program, int argc, char **argv)
 	uint32_t *const numbers[] = {
 		&program->limits.connections, &program->limits.handshakes,    &program->limits.handshake_ms,
 		&program->limits.connect_ms,  &program->limits.relay.idle_ms, &program->limits.relay.half_closed_ms,
+		&program->limits.first_ms,
 	};
 	int option;
 
@@ -102,6 +104,9 @@ static void parse(struct program *program, int argc, char **argv)
 			break;
 		case 'n':
 			program->no_kernel = true;
+			break;
+		case 'f':
+			program->client_first = true;
 			break;
 		case '?':
 			exit(2);
@@ -204,7 +209,8 @@ static int use_files(struct program *program, const int *listeners, struct error
 {
 	struct identity_pem pems[LIST_MAX];
 	struct tls_material material = { "test", pems, program->certificates_count };
-	struct worker_service service = { 1, listeners, program->listen_count, material.count ? &material : NULL };
+	struct worker_service service = { 1, listeners, program->listen_count, material.count ? &material : NULL,
+					  program->client_first };
 	struct worker_config config = {
 		.base = program->base,
 		.services = &service,
@@ -279,6 +285,7 @@ static json_t *counters_json(const struct program *program)
 	PUT(kernel_receives);
 	PUT(connects_failed);
 	PUT(connects_retried);
+	PUT(silent);
 	PUT(unserved);
 	PUT(bytes_up);
 	PUT(bytes_down);

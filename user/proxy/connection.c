@@ -12,7 +12,7 @@
 #include "proxy/dial.h"
 #include "proxy/handshake.h"
 
-enum phase { PHASE_HANDSHAKE, PHASE_DIAL, PHASE_RELAY };
+enum phase { PHASE_HANDSHAKE, PHASE_FIRST, PHASE_DIAL, PHASE_RELAY };
 
 struct connection {
 	TAILQ_ENTRY(connection) all;
@@ -25,9 +25,12 @@ struct connection {
 	enum phase phase;
 	enum ktls_reason ktls;
 	bool tls;
-	struct side side; /* the client's, until the relay has it */
+	bool client_first;
+	struct side side;     /* the client's, until the relay has it */
+	struct buffer *first; /* its first bytes, if they were waited for */
 	union {
 		struct handshake handshake;
+		struct event timer; /* of PHASE_FIRST */
 		struct dial dial;
 		struct relay relay;
 	};
@@ -61,8 +64,16 @@ static void remove_connection(struct connection *connection)
 		shared->room(shared->data);
 }
 
+static void drop_first(struct connection *connection)
+{
+	if (connection->first)
+		buffers_give(&connection->shared->buffers, connection->first);
+	connection->first = NULL;
+}
+
 static void refuse(struct connection *connection)
 {
+	drop_first(connection);
 	side_reset(&connection->side);
 	remove_connection(connection);
 }
@@ -89,17 +100,20 @@ static void start_relay(struct connection *connection, int fd)
 		.limits = &shared->limits.relay,
 		.ended = on_relayed,
 		.client = connection->side,
-		.up.total = &shared->counters.bytes_up,
-		.down.total = &shared->counters.bytes_down,
+		.up = { .total = &shared->counters.bytes_up, .buffer = connection->first },
+		.down = { .total = &shared->counters.bytes_down },
 	};
 	side_init_plain(&relay->instance, fd);
 	side_moved(&relay->client);
 	connection->side.fd = -1;
 	if (relay_start(relay)) {
+		drop_first(connection);
 		side_reset(&relay->client);
 		side_reset(&relay->instance);
 		on_relayed(relay, RELAY_NO_MEMORY);
+		return;
 	}
+	connection->first = NULL;
 }
 
 /* --- Instance --- */
@@ -168,6 +182,78 @@ static void route(struct connection *connection)
 	dial(connection, NULL);
 }
 
+/* --- The first byte --- */
+
+/* Without a byte there was nothing to lose: it ends as it would at a server that closes an idle connection. */
+static void leave_silently(struct connection *connection)
+{
+	connection->shared->counters.silent++;
+	drop_first(connection);
+	event_del(&connection->timer);
+	side_finish(&connection->side);
+	side_close(&connection->side);
+	remove_connection(connection);
+}
+
+static void on_first(evutil_socket_t fd, short what, void *arg);
+
+static int await_first(struct connection *connection)
+{
+	return side_watch(&connection->side, connection->shared->base,
+			  connection->side.read_blocked ? EV_WRITE : EV_READ, on_first, connection);
+}
+
+static void on_first(evutil_socket_t fd, short what, void *arg)
+{
+	struct connection *connection = arg;
+	struct buffers *buffers = &connection->shared->buffers;
+	ssize_t n = -ENOMEM;
+
+	(void)fd;
+	(void)what;
+	connection->first = buffers_take(buffers);
+	if (connection->first)
+		n = side_read(&connection->side, connection->first->bytes, BUFFER_SIZE);
+	if (n > 0) {
+		connection->first->end = (unsigned int)n;
+		event_del(&connection->timer);
+		side_unwatch(&connection->side);
+		route(connection);
+		return;
+	}
+	drop_first(connection);
+	if (n != -EAGAIN || await_first(connection))
+		leave_silently(connection);
+}
+
+static void on_silence(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	leave_silently(arg);
+}
+
+/* The client may be given an instance; but one that speaks first does so before. */
+static void admit(struct connection *connection)
+{
+	struct connections *shared = connection->shared;
+	struct timeval limit = timeval_of_ms(shared->limits.first_ms);
+
+	if (!connection->client_first) {
+		route(connection);
+		return;
+	}
+	connection->phase = PHASE_FIRST;
+	evtimer_assign(&connection->timer, shared->base, on_silence, connection);
+	if (event_add(&connection->timer, &limit) || await_first(connection)) {
+		leave_silently(connection);
+		return;
+	}
+	/* No event tells of what OpenSSL has read along with the handshake. */
+	if (side_has_pending(&connection->side))
+		event_active(&connection->side.event, EV_READ, 0);
+}
+
 /* --- Handshake --- */
 
 static void leave_handshake(struct connection *connection)
@@ -212,7 +298,7 @@ static void on_handshake(struct handshake *handshake, enum handshake_end end)
 
 	leave_handshake(connection);
 	if (end == HANDSHAKE_OK && take_over(connection, ssl) == 0) {
-		route(connection);
+		admit(connection);
 		if (shared->room)
 			shared->room(shared->data);
 		return;
@@ -244,7 +330,7 @@ static int start_handshake(struct connection *connection, struct tls_context *tl
 }
 
 void connection_start(struct connections *connections, int fd, const struct worker_client *client,
-		      struct tls_context *tls)
+		      struct tls_context *tls, bool client_first)
 {
 	struct connection *connection = calloc(1, sizeof(*connection));
 	const int one = 1;
@@ -257,11 +343,12 @@ void connection_start(struct connections *connections, int fd, const struct work
 	connection->shared = connections;
 	connection->client = *client;
 	connection->tls = tls;
+	connection->client_first = client_first;
 	side_init_plain(&connection->side, fd);
 	TAILQ_INSERT_TAIL(&connections->all, connection, all);
 	connections->counters.open++;
 	if (!tls)
-		route(connection);
+		admit(connection);
 	else if (start_handshake(connection, tls))
 		refuse(connection);
 }
@@ -286,6 +373,9 @@ void connections_free(struct connections *connections)
 		case PHASE_HANDSHAKE:
 			leave_handshake(connection);
 			handshake_abandon(&connection->handshake);
+			break;
+		case PHASE_FIRST:
+			event_del(&connection->timer);
 			break;
 		case PHASE_DIAL:
 			dial_abandon(&connection->dial);

@@ -36,7 +36,7 @@ void connections_free(struct connections *connections);
  * a RST.
  */
 void connection_start(struct connections *connections, int fd, const struct worker_client *client,
-		      struct tls_context *tls);
+		      struct tls_context *tls, bool client_first);
 
 /* How long the oldest handshake is under way, in ms; -1: there is none. */
 int64_t connections_oldest_handshake(const struct connections *connections);

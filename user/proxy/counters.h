@@ -27,6 +27,7 @@ struct worker_counters {
 
 	uint64_t connects_failed;  /* to instances */
 	uint64_t connects_retried; /* at another instance */
+	uint64_t silent;	   /* clients that left before their first byte, and were given no instance */
 	uint64_t unserved;	   /* clients for whom there was no instance */
 	uint64_t relay_ends[RELAY_ENDS];
 	uint64_t bytes_up, bytes_down; /* to instances, to clients */

@@ -334,7 +334,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 int relay_start(struct relay *relay)
 {
-	relay->up = (struct flow){ .total = relay->up.total };
+	relay->up = (struct flow){ .total = relay->up.total, .buffer = relay->up.buffer };
 	relay->down = (struct flow){ .total = relay->down.total };
 	relay->last_ms = clock_ms();
 	relay->cut_ms = 0;

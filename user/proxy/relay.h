@@ -59,8 +59,9 @@ struct relay {
 };
 
 /*
- * The sides are initialized and are the relay's from now on. `ended` is called once, never from inside relay_start(),
- * when all is closed and freed; it may free the relay. 0 or -ENOMEM, with the sides still the caller's.
+ * The sides are initialized and are the relay's from now on, as is up.buffer, which may hold the client's first bytes.
+ * `ended` is called once, never from inside relay_start(), when all is closed and freed; it may free the relay. 0 or
+ * -ENOMEM, with all still the caller's.
  */
 int relay_start(struct relay *relay);
 

@@ -59,15 +59,20 @@ void side_moved(struct side *side)
 		SSL_set_msg_callback_arg(side->ssl, side);
 }
 
+void side_unwatch(struct side *side)
+{
+	if (side->watching)
+		event_del(&side->event);
+	side->watching = 0;
+}
+
 int side_watch(struct side *side, struct event_base *base, short events, event_callback_fn callback, void *arg)
 {
 	short flags = events ? (short)(events | EV_PERSIST) : (short)SIDE_WATCH_ERRORS;
 
 	if (side->watching == flags)
 		return 0;
-	if (side->watching)
-		event_del(&side->event);
-	side->watching = 0;
+	side_unwatch(side);
 	if (event_assign(&side->event, base, side->fd, flags, callback, arg) || event_add(&side->event, NULL))
 		return -ENOMEM;
 	side->watching = flags;
@@ -248,9 +253,7 @@ void side_close(struct side *side)
 {
 	if (side->fd < 0)
 		return;
-	if (side->watching)
-		event_del(&side->event);
-	side->watching = 0;
+	side_unwatch(side);
 	if (side->kind == SIDE_OPENSSL)
 		SSL_free(side->ssl);
 	if (side->kind == SIDE_KERNEL)

@@ -45,6 +45,9 @@ void side_moved(struct side *side);
 /* `callback` gets `arg` when one of `events` (EV_READ, EV_WRITE, neither: errors only) is so. 0 or -errno. */
 int side_watch(struct side *side, struct event_base *base, short events, event_callback_fn callback, void *arg);
 
+/* Nothing is said any more. */
+void side_unwatch(struct side *side);
+
 /* Bytes read (BUFFER_SIZE fits every record), 0 at the end of the stream, -EAGAIN, or -errno when it is over. */
 ssize_t side_read(struct side *side, void *to, size_t size);
 

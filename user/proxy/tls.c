@@ -422,5 +422,9 @@ SSL *tls_accept(struct tls_context *context, int fd)
 		return NULL;
 	}
 	SSL_set_accept_state(ssl);
+	if (!context->keys->count) {
+		SSL_set_options(ssl, SSL_OP_NO_TICKET);
+		SSL_set_num_tickets(ssl, 0);
+	}
 	return ssl;
 }

@@ -22,6 +22,7 @@
 struct service {
 	uint32_t id;
 	struct tls_context *tls;
+	bool client_first;
 };
 
 struct listener {
@@ -120,7 +121,7 @@ static bool accept_one(struct listener *listener)
 	}
 	if (is_full_of_handshakes(worker, listener->service))
 		connections_evict(&worker->connections);
-	connection_start(&worker->connections, fd, &client, listener->service->tls);
+	connection_start(&worker->connections, fd, &client, listener->service->tls, listener->service->client_first);
 	return true;
 }
 
@@ -211,6 +212,7 @@ static int start_services(struct worker *worker, const struct worker_config *con
 		int err = 0;
 
 		service->id = given->id;
+		service->client_first = given->client_first;
 		if (given->tls)
 			err = set_tls(worker, service, given->tls, &said, error);
 		if (!warning->text[0])

@@ -50,6 +50,7 @@ struct worker_limits {
 	uint32_t connections;  /* clients at once */
 	uint32_t handshakes;   /* of these, in their handshake; past it the oldest goes when it has had its second */
 	uint32_t handshake_ms; /* how long one may take */
+	uint32_t first_ms;     /* for the first byte of a client that speaks first */
 	uint32_t connect_ms;   /* to an instance */
 	struct relay_limits relay;
 };
@@ -58,6 +59,7 @@ struct worker_limits {
 	((struct worker_limits){ .connections = 32768,                                                                 \
 				 .handshakes = 4096,                                                                   \
 				 .handshake_ms = 10000,                                                                \
+				 .first_ms = 60000,                                                                    \
 				 .connect_ms = 3000,                                                                   \
 				 .relay = { .idle_ms = 3600000, .half_closed_ms = 60000 } })
 
@@ -66,6 +68,11 @@ struct worker_service {
 	const int *listeners; /* listening sockets; the worker's once worker_new() has succeeded */
 	unsigned int listeners_count;
 	const struct tls_material *tls; /* NULL: plain TCP */
+	/*
+	 * Clients speak first, as in HTTP: no instance is chosen and connected to before a byte has come, so that the
+	 * idle connections which browsers make in advance cost it nothing.
+	 */
+	bool client_first;
 };
 
 struct worker_config {
