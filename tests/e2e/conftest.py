@@ -8,7 +8,9 @@ import subprocess
 import pytest
 
 from harness import settings
+from harness.answering import Answering
 from harness.lab import BPFFS, Lab
+from harness.pairs import Pair
 from harness.tls import make_identity
 from harness.worker import PROGRAM, Place
 
@@ -91,3 +93,31 @@ def place():
 def identity(tmp_path_factory):
     """One that does not matter."""
     return make_identity(tmp_path_factory.mktemp("identity"), "any", "any.test")
+
+
+@pytest.fixture
+def instance(place):
+    """One on port 3001 that answers everything alike."""
+    return Answering(place, 3001)
+
+
+@pytest.fixture
+def make(place, identity):
+    """Makes a worker with an instance whose connections are the test's."""
+    return lambda kind, *options, **more: Pair(place, identity, kind, *options, **more)
+
+
+@pytest.fixture
+def several(place):
+    """Certificates of several kinds for several names; the first is the default."""
+
+    def make(name, *hosts, **more):
+        return make_identity(place.folder, name, *hosts, **more)
+
+    return {
+        "first": make("first", "first.test"),
+        "ec": make("ec", "both.test"),
+        "rsa": make("rsa", "both.test", kind="rsa"),
+        "wild": make("wild", "*.wild.test"),
+        "exact": make("exact", "exact.wild.test"),
+    }

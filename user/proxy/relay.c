@@ -44,6 +44,7 @@ static void break_side(struct relay *relay, struct side *side, bool unreadable)
 
 	discard(relay, in);
 	in->dead = true;
+	in->finish_waits = in->finish_polls = false;
 	out->draining = true;
 	out->cut = out->cut || unreadable || out->ended;
 	if (!relay->cut_ms) {
@@ -109,8 +110,12 @@ static void finish(struct relay *relay, struct flow *flow, struct side *to)
 
 	flow->finish_waits = err == -EAGAIN;
 	flow->finish_polls = err == -EBUSY;
-	flow->finished = !err;
-	if (err && err != -EAGAIN && err != -EBUSY)
+	if (flow->finish_waits || flow->finish_polls)
+		return;
+	/* Many clients close for good after their close_notify: ours reaches nobody, and nobody misses it. */
+	if (!err || out_of(relay, to)->ended)
+		flow->finished = true;
+	else
 		break_side(relay, to, false);
 }
 
