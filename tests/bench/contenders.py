@@ -3,8 +3,10 @@
 import os
 import pathlib
 import shutil
+import subprocess
 
-from sandbox import HOST
+from bpf import cgroup_root
+from sandbox import COMMAND_TIMEOUT, HOST, BenchError
 
 FIRST_PORT = 3001
 INSTANCES = 3
@@ -15,12 +17,18 @@ NODE_PATH = "/usr/share/nodejs"  # where Debian puts Node's libraries
 PORTS = range(FIRST_PORT, FIRST_PORT + INSTANCES)
 
 
+def ports_of(backends):
+    """Where as many instances are: of another number than usual away from the peers' ports."""
+    return PORTS if backends == INSTANCES else range(4001, 4001 + backends)
+
+
 class Contender:
     """start() once; enter() and leave() around each measurement, so that only one contender is there at a time."""
 
     port = None  # what clients dial; None: the instances themselves
     program = None  # what must be installed
     order = "turn"  # in which clients dial the targets
+    ports = PORTS  # of the instances that it leads to
 
     def __init__(self, sandbox):
         self.sandbox = sandbox
@@ -77,10 +85,29 @@ class Rcxlb(Contender):
         if self.balance:
             self.sandbox.run(self.command, "services", "add", "default", "--listen", f"*:{self.port}",
                              "--balance", self.balance)
-        self.sandbox.run(self.command, "backends", "add", f"127.0.0.1:{PORTS[0]}-{PORTS[-1]}")
+        self.sandbox.run(self.command, "backends", "add", f"127.0.0.1:{self.ports[0]}-{self.ports[-1]}")
 
     def leave(self):
         self.sandbox.run(self.command, "unload")
+
+
+class Floor(Contender):
+    """The kernel's own price for the hooks that rcxlb needs: programs that do as good as nothing, see floor.bpf.c."""
+
+    port = 3000
+
+    def enter(self):
+        command = [self.sandbox.program("floor"), self.sandbox.program("floor.bpf.o"), cgroup_root(), self.port,
+                   self.ports[0], len(self.ports)]
+        self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
+        if self.process.stdout.readline() != "ready\n":
+            raise BenchError(f"floor failed with {self.process.wait(COMMAND_TIMEOUT)}")
+
+    def leave(self):
+        self.process.stdin.close()
+        self.process.wait(COMMAND_TIMEOUT)
+        self.process.stdout.close()
 
 
 class Server(Contender):
@@ -216,9 +243,10 @@ def missing_node_instance():
     return None if INSTANCE_JS.exists() else f"{INSTANCE_JS.name} is not in scripts/demo"
 
 
-def start_instances(sandbox, kind):
+def start_instances(sandbox, kind, ports=PORTS):
     """The instances that every contender but node-cluster leads to. Returns their processes."""
-    return [sandbox.spawn(f"instance-{port}", *_instance(sandbox, kind, port), [port]) for port in PORTS]
+    servers = [(f"instance-{port}", *_instance(sandbox, kind, port), [port]) for port in ports]
+    return sandbox.spawn_all(servers)
 
 
 def _instance(sandbox, kind, port):

@@ -68,11 +68,46 @@ def table(unit, summaries):
     """Lines for people; `unit` is what is counted: request, connection, MB."""
     head = ("", f"{unit}/s", "quartiles", "ratio", "95 % sure", "p50 ms", "p99 ms", f"CPU us/{unit}", "ratio",
             "balancer's", "errors")
-    rows = [head] + [_row(name, summary) for name, summary in summaries.items()]
+    return _columns([head] + [_row(name, summary) for name, summary in summaries.items()])
+
+
+def _columns(rows):
+    """The first to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows)]
     for row in rows:
         cells = [cell.rjust(width) for cell, width in zip(row, widths)]
         yield "  ".join([row[0].ljust(widths[0]), *cells[1:]])
+
+
+def summarize_runs(rounds, floor):
+    """What is shown of the runs of a program; `floor`: the rounds of the least that one can take, or None."""
+    summary = {"steer_ns": spread([one["steer_ns"] for one in rounds]),
+               "sure": confidence([one["steer_ns"] for one in rounds]),
+               "least": min(one["steer_ns"] for one in rounds),
+               "rate": spread([one["rate"] for one in rounds]),
+               "errors": sum(one["errors"] for one in rounds)}
+    if floor:
+        summary["above"] = confidence([one["steer_ns"] - other["steer_ns"] for one, other in zip(rounds, floor)])
+    return summary
+
+
+def table_of_runs(summaries):
+    """Lines for people: nanoseconds of a run."""
+    rows = [("", "ns/run", "quartiles", "least", "above floor", "95 % sure", "connections/s", "errors")]
+    for name, summary in summaries.items():
+        above = summary.get("above")
+        rows.append((name, _number(summary["steer_ns"]["median"]), _range(summary["steer_ns"], _number),
+                     _number(summary["least"]), _number(above["median"]) if above else "",
+                     _range(above, _number) if above else "", _number(summary["rate"]["median"]),
+                     str(summary["errors"])))
+    return _columns(rows)
+
+
+def judge_run(workload, most, name, summary):
+    """One sentence on the time of a run, and whether the target is met."""
+    sure, median = summary["sure"], summary["steer_ns"]["median"]
+    said = f"{name} {workload}: {median:,.0f} ns a run, 95 % sure of {_range(sure, '{:,.0f}'.format)}; wanted at most {most:,}"
+    return f"{said}: {'met' if median <= most else 'MISSED'}", median <= most
 
 
 def judge(workload, least, most, name, summary):

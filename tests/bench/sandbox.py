@@ -146,17 +146,27 @@ class Sandbox:
 
     def spawn(self, name, command, environment=None, ports=()):
         """Starts a server, and returns when it accepts on its ports. It is a process group of its own, see cpu.py."""
-        log = self.folder / f"{name}.log"
-        with open(log, "w", encoding="utf-8") as output:
+        return self.spawn_all([(name, command, environment, ports)])[0]
+
+    def spawn_all(self, servers):
+        """The same for many at once: each one's name, command, environment and ports."""
+        processes = [self._start(name, command, environment) for name, command, environment, _ in servers]
+        for (name, _, _, ports), process in zip(servers, processes):
+            for port in ports:
+                self._wait_until_accepts(name, process, port, self._log(name))
+        return processes
+
+    def _log(self, name):
+        return self.folder / f"{name}.log"
+
+    def _start(self, name, command, environment):
+        with open(self._log(name), "w", encoding="utf-8") as output:
             try:
-                process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=output,
-                                           stderr=output, env={**self.environment, **(environment or {})},
-                                           process_group=0)
+                return subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=output,
+                                        stderr=output, env={**self.environment, **(environment or {})},
+                                        process_group=0)
             except OSError as error:
                 raise BenchError(f"{name}: {error}") from error
-        for port in ports:
-            self._wait_until_accepts(name, process, port, log)
-        return process
 
     @staticmethod
     def _wait_until_accepts(name, process, port, log, timeout=10):
