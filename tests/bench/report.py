@@ -110,6 +110,35 @@ def judge_run(workload, most, name, summary):
     return f"{said}: {'met' if median <= most else 'MISSED'}", median <= most
 
 
+def summarize_taken(rounds, floor):
+    """What is shown of the part of a core that interrupts took, and of its excess over `floor`."""
+    return {"taken": spread([one["taken"] for one in rounds]),
+            "above": confidence([one["taken"] - other["taken"] for one, other in zip(rounds, floor)])}
+
+
+def table_of_taken(summaries):
+    """Lines for people: percent of a core."""
+    rows = [("", "of a core", "quartiles", "above floor", "95 % sure")]
+    for name, summary in summaries.items():
+        taken, above = summary["taken"], summary["above"]
+        rows.append((name, f"{taken['median']:.2%}", _range(taken, "{:.2%}".format),
+                     f"{above['median']:.2%}", _range(above, "{:.2%}".format)))
+    return _columns(rows)
+
+
+def judge_taken(workload, most, name, summary):
+    """One sentence on what the timer takes, and whether the target is met."""
+    above = summary["above"]
+    said = (f"{name} {workload}: {above['median']:.2%} of a core above floor, 95 % sure of "
+            f"{_range(above, '{:.2%}'.format)}; wanted at most {most:.1%}")
+    return f"{said}: {'met' if above['median'] <= most else 'MISSED'}", above["median"] <= most
+
+
+# How a figure that is not a rate is summarized, shown and judged.
+COSTS = {"steer_ns": (summarize_runs, table_of_runs, judge_run),
+         "taken": (summarize_taken, table_of_taken, judge_taken)}
+
+
 def judge(workload, least, most, name, summary):
     """One sentence on a target, and whether it is met."""
     paired = summary["ratio"]

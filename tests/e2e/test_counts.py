@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Active connections are counted, and after all of them have ended the count is 0, however they ended."""
+"""Active connections are counted, and after all of them have ended the count is 0, however they ended.
+
+RCXLB_TEST_CONNECTIONS is how many of each kind there are: 60000 makes 200,000 in all.
+"""
 import os
 import socket
 import struct
@@ -14,6 +17,8 @@ from harness.settings import scaled
 BACKENDS = ["127.0.0.1:3001", "127.0.0.1:3002"]
 CONNECTIONS = int(os.environ.get("RCXLB_TEST_CONNECTIONS", scaled(2000, 100)))
 BATCH = 100
+KILLINGS = max(scaled(4), CONNECTIONS // (20 * BATCH))
+HALF_OPEN = REFUSED = max(scaled(200, 20), CONNECTIONS // 10)
 
 
 def counts(lab):
@@ -71,7 +76,7 @@ def test_nothing_is_active_after_many_connections(lab, end):
 def test_nothing_is_active_after_the_instance_was_killed(lab, accepting):
     lab.load_with(3001, 3002)
     options = [] if accepting else ["--never-accept"]
-    for _ in range(scaled(4)):
+    for _ in range(KILLINGS):
         instances = [lab.instance(f"i{port}", port, *options) for port in (3001, 3002)]
         connections = [lab.connect() for _ in range(BATCH)]
         wait_equal(lambda: sum(counts(lab)), BATCH, "active connections")
@@ -84,7 +89,7 @@ def test_nothing_is_active_after_the_instance_was_killed(lab, accepting):
 
 def test_refused_connections_are_not_active(lab):
     lab.load_with(3001, 3002)
-    assert all(lab.refused() for _ in range(scaled(200, 20)))
+    assert all(lab.refused() for _ in range(REFUSED))
     assert counts(lab) == [0, 0]
 
 
@@ -126,9 +131,11 @@ def test_half_open_connections_are_not_active(lab):
     lab.host.ip(f"neigh add {silent} lladdr 02:00:00:00:00:01 dev eth0")
     raw = lab.clients.socket(kind=socket.SOCK_RAW, protocol=socket.IPPROTO_RAW)
     with raw:
-        for port in range(20000, 20000 + scaled(200, 20)):
-            raw.sendto(ip_packet(silent, HOST4, syn(silent, port, HOST4, 3000)), (HOST4, 0))
-    wait_until(lambda: sum(lab.rcxlb.backend(a)["steered"] for a in BACKENDS) >= scaled(200, 20), "all SYNs are steered")
+        for count in range(1, HALF_OPEN + 1):
+            raw.sendto(ip_packet(silent, HOST4, syn(silent, 20000 + count, HOST4, 3000)), (HOST4, 0))
+            if count % BATCH == 0 or count == HALF_OPEN:
+                wait_until(lambda: sum(lab.rcxlb.backend(a)["steered"] for a in BACKENDS) >= count,  # pylint: disable=W0640
+                           "all SYNs are steered")
     assert counts(lab) == [0, 0]
     for instance in instances.values():
         instance.kill()
