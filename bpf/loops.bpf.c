@@ -29,6 +29,7 @@
 
 #define MS		1000000ull
 #define TICK_NS		(5 * MS)
+#define DENSE_NS	(4 * TICK_NS) /* while connections look at each loop more often than the timer */
 #define WATCH_NS	(100 * MS) /* after the last connection */
 #define BATCH		64	   /* backends looked at in one tick */
 #define HALT_NS		MS	   /* after progress: until then nobody asks whether it was stopped */
@@ -134,8 +135,10 @@ static __always_inline void loop_note(struct rcxlb_loop *loop, __u64 now, bool a
 		reads = PEEK(task, task_struct, ioac.syscr) + PEEK(task, task_struct, ioac.syscw);
 	work = PEEK(task, task_struct, nvcsw) + reads;
 	worked = work != loop->work || (loop->ready && ready != loop->ready);
-	if (asleep || (worked && loop->looked))
-		loop->progress = asleep ? now : loop->looked;
+	if (asleep)
+		loop->progress = now;
+	else if (worked && loop->looked > loop->progress)
+		loop->progress = loop->looked;
 	if (asleep || loop->asleep || worked || !loop->looked)
 		loop->still = now;
 	loop->reads = reads != 0;
@@ -456,6 +459,7 @@ __noinline int loops_look(__u32 backend, __u64 wait, __u64 now, __u32 blocked_ms
 struct batch {
 	__u64 now;
 	__u32 first;
+	__u32 unseen; /* loops that connections did not look at since the last tick */
 };
 
 static long look_at_backend(__u32 i, struct batch *batch)
@@ -470,6 +474,8 @@ static long look_at_backend(__u32 i, struct batch *batch)
 
 		if (loop->thread.task && thread_is_there(&loop->thread))
 			loop_note(loop, batch->now, loop->epoll && epoll_sleeper(loop->epoll));
+		if (loop->thread.task && time_since(loop->followed, batch->now) > 2 * TICK_NS)
+			batch->unseen++;
 	}
 	return 0;
 }
@@ -489,7 +495,7 @@ static int tick(void *map, int *key, struct rcxlb_watch *watch)
 	bpf_loop(count, look_at_backend, &batch, 0);
 	watch->next = batch.first + count;
 	if (batch.now < watch->until)
-		bpf_timer_start(&watch->timer, TICK_NS, 0);
+		bpf_timer_start(&watch->timer, batch.unseen ? TICK_NS : DENSE_NS, 0);
 	return 0;
 }
 
@@ -497,6 +503,7 @@ __noinline int loops_watch(__u32 id, __u64 now)
 {
 	struct rcxlb_watch *entry;
 	__u32 zero = 0;
+	__u64 ends;
 
 	entry = bpf_map_lookup_elem(&watch, &zero);
 	if (!entry)
@@ -505,7 +512,10 @@ __noinline int loops_watch(__u32 id, __u64 now)
 		entry->backends = id + 1;
 	if (now + WATCH_NS / 2 < entry->until)
 		return 0;
+	ends = entry->until;
 	entry->until = now + WATCH_NS;
+	if (now + DENSE_NS < ends) /* it runs, and will see that it goes on */
+		return 0;
 	bpf_timer_init(&entry->timer, &watch, CLOCK_MONOTONIC);
 	bpf_timer_set_callback(&entry->timer, tick);
 	bpf_timer_start(&entry->timer, TICK_NS, 0);

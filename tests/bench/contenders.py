@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The ways by which clients can reach the instances. A peer is a class here at most, and a row in scripts/bench."""
+import json
 import os
 import pathlib
 import shutil
 import subprocess
+import time
 
 from bpf import cgroup_root
 from sandbox import COMMAND_TIMEOUT, HOST, BenchError
@@ -88,7 +90,20 @@ class Rcxlb(Contender):
         self.sandbox.run(self.command, "backends", "add", f"127.0.0.1:{self.ports[0]}-{self.ports[-1]}")
 
     def leave(self):
+        self._await_none_active()
         self.sandbox.run(self.command, "unload")
+
+    def _await_none_active(self, timeout=10):
+        """All connections have ended: a count that is not 0 again would stay wrong for ever."""
+        deadline = time.monotonic() + timeout
+        while self._active():
+            if time.monotonic() > deadline:
+                raise BenchError(f"{self._active()} connections count as active after all have ended")
+            time.sleep(0.02)
+
+    def _active(self):
+        status = json.loads(self.sandbox.run(self.command, "status", "--json"))
+        return sum(backend["active"] for backend in status["services"][0]["backends"])
 
 
 class Floor(Contender):
