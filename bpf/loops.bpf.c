@@ -16,7 +16,8 @@
  * - Of any kind of server: a connection that nobody accepted for twice as long means that it is LATE.
  *
  * Each of these is a lower bound, so whoever is called blocked is. All reads are fault-safe: a pointer that is stale
- * gives a wrong answer for a moment and not a crash, and a task is believed only while its pid and start time agree.
+ * gives a wrong answer for a moment and not a crash, and a task is believed only while its pid and start time agree,
+ * or did so at most five milliseconds ago.
  * What a kernel does not have is left out: at worst everything is UNKNOWN, and the accept queue alone speaks.
  *
  * Nothing here decides over a connection, and nothing here can fail.
