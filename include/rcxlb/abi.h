@@ -51,6 +51,8 @@ struct rcxlb_meta {
 	__u64 revision; /* raised after each change that was published */
 };
 
+#define RCXLB_REVISION_GONE (~0ull) /* of maps that an unload took away: who has them open is on his own */
+
 enum rcxlb_hash {
 	RCXLB_HASH_TUPLE = 0,  /* address and port of client and service */
 	RCXLB_HASH_CLIENT = 1, /* the client's address alone */
@@ -175,13 +177,14 @@ enum rcxlb_health_state {
 
 /* Map `health`, by backend id. Counts as up when not renewed for RCXLB_HEALTH_INTERVALS: a dead agent is no outage. */
 #define RCXLB_HEALTH_INTERVALS 3
-#define RCXLB_REASON_LEN       104 /* with the final 0 */
+#define RCXLB_REASON_LEN       100 /* with the final 0 */
 struct rcxlb_health {
 	__u32 state; /* enum rcxlb_health_state */
 	__u32 interval_ms;
 	__u64 since;
 	__u64 renewed;
 	char reason[RCXLB_REASON_LEN]; /* why it is down, in words */
+	__u32 learned;		       /* for the next agent: what a check of the type auto found out; 0: nothing */
 };
 
 /* Map `load`, by backend id. Of the backend only while the generations agree; else it is the id's former owner's. */

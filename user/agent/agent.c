@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "agent/journal.h"
@@ -68,6 +69,17 @@ static int add_watchdog(struct agent *agent)
 	return !agent->watchdog || event_add(agent->watchdog, &period) ? -ENOMEM : 0;
 }
 
+/* Each check that is under way has one. */
+static void allow_many_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 /* Everything that takes a path or a privilege. */
 static int open_all(struct agent *agent, bool foreground, struct error *error)
 {
@@ -79,6 +91,7 @@ static int open_all(struct agent *agent, bool foreground, struct error *error)
 	agent->workers = supervisor_start(foreground, error);
 	if (agent->workers < 0)
 		return agent->workers;
+	allow_many_descriptors();
 	agent->manager = notify_open();
 	agent->base = event_base_new();
 	if (!agent->base || add_signals(agent) || add_watchdog(agent))
@@ -134,6 +147,7 @@ int agent_run(bool foreground, int ready, struct error *error)
 	if (!err)
 		err = announce(ready, error);
 	if (!err) {
+		presence_announce(agent.lock);
 		notify_send(agent.manager, "READY=1");
 		journal_write(agent.journal,
 			      json_pack("{s:s, s:s, s:i}", "event", "agent", "state", "started", "pid", (int)getpid()),

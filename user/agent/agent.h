@@ -17,7 +17,10 @@
  */
 int agent_run(bool foreground, int ready, struct error *error);
 
-/* Starts an agent in the background: a process of its own session. Returns when it works, or with why it does not. */
+/*
+ * Starts an agent in the background: a process of its own session. Returns when it works, or with why it does not;
+ * -EBUSY, without a sentence, when there is one, which may still be starting.
+ */
 int agent_spawn(struct error *error);
 
 #endif

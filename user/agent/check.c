@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,8 @@ struct check {
 	struct check_result result;
 	uint64_t began;
 	uint32_t status; /* 0: no head yet */
+	bool accepted;
+	int failure; /* errno of a connect that failed at once */
 };
 
 static uint64_t now_ns(void)
@@ -150,36 +153,43 @@ static void on_read(struct bufferevent *stream, void *context)
 	judge_body(check, false);
 }
 
+/*
+ * Where the body is looked at, as HTTP/1.0: to such a client nobody sends chunks (RFC 9112 section 7.1), whose borders
+ * may stand in the midst of what is looked for.
+ */
 static void send_request(struct check *check)
 {
 	char text[RCXLB_TEXT_LEN];
 
 	evbuffer_add_printf(
 	    bufferevent_get_output(check->stream),
-	    "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: rcxlb\r\nAccept: */*\r\nConnection: close\r\n\r\n",
-	    check->request.path,
+	    "GET %s HTTP/1.%d\r\nHost: %s\r\nUser-Agent: rcxlb\r\nAccept: */*\r\nConnection: close\r\n\r\n",
+	    check->request.path, check->request.body[0] ? 0 : 1,
 	    check->request.host[0] ? check->request.host : endpoint_format(&check->request.backend, text));
 	bufferevent_enable(check->stream, EV_READ);
+}
+
+static void conclude_failure(struct check *check, int err)
+{
+	if (err == ECONNREFUSED) {
+		REASON(check, "nobody listens");
+		conclude(check, CHECK_REFUSED);
+		return;
+	}
+	REASON(check, "%s", err == ECONNRESET || err == EPIPE ? "it reset the connection" : strerror(err));
+	conclude(check, (err == ECONNRESET || err == EPIPE) && check->accepted ? CHECK_STRANGE : CHECK_BAD);
 }
 
 static void on_end(struct check *check, short what)
 {
 	int err = EVUTIL_SOCKET_ERROR();
 
-	if (what & BEV_EVENT_EOF) {
-		if (check->status)
-			judge_body(check, true);
-		else
-			conclude_strange(check, "it closed without an answer");
-		return;
-	}
-	if (err == ECONNREFUSED) {
-		REASON(check, "nobody listens");
-		conclude(check, CHECK_REFUSED);
-		return;
-	}
-	REASON(check, "%s", err == ECONNRESET ? "it reset the connection" : strerror(err));
-	conclude(check, err == ECONNRESET ? CHECK_STRANGE : CHECK_BAD);
+	if (!(what & BEV_EVENT_EOF))
+		conclude_failure(check, err);
+	else if (check->status)
+		judge_body(check, true);
+	else
+		conclude_strange(check, "it closed without an answer");
 }
 
 static void on_event(struct bufferevent *stream, short what, void *context)
@@ -187,9 +197,12 @@ static void on_event(struct bufferevent *stream, short what, void *context)
 	struct check *check = context;
 
 	(void)stream;
-	if (!(what & BEV_EVENT_CONNECTED))
+	if (!(what & BEV_EVENT_CONNECTED)) {
 		on_end(check, what);
-	else if (check->request.path)
+		return;
+	}
+	check->accepted = true;
+	if (check->request.path)
 		send_request(check);
 	else
 		conclude(check, CHECK_GOOD);
@@ -201,8 +214,13 @@ static void on_clock(evutil_socket_t fd, short what, void *context)
 
 	(void)fd;
 	(void)what;
-	REASON(check, "no answer within %u ms", check->request.timeout_ms);
-	conclude(check, CHECK_SILENT);
+	if (check->failure) {
+		conclude_failure(check, check->failure);
+		return;
+	}
+	REASON(check, "%s within %u ms", check->accepted ? "no answer" : "it did not accept",
+	       check->request.timeout_ms);
+	conclude(check, check->accepted ? CHECK_SILENT : CHECK_BAD);
 }
 
 /* To the backend's own address where that is one of this host, so that it is known before dialling. */
@@ -224,6 +242,23 @@ static void bind_early(struct check *check, int fd)
 	check->hooks.dials(&check->local, check->hooks.context);
 }
 
+/* Those say something about this host and nothing about the backend. */
+static bool is_our_lack(int err)
+{
+	return err == EADDRNOTAVAIL || err == EAGAIN || err == ENOBUFS || err == ENOMEM;
+}
+
+static bool watch_socket(struct check *check, struct event_base *base, int fd)
+{
+	check->stream = bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
+	if (!check->stream) {
+		close(fd);
+		return false;
+	}
+	bufferevent_setcb(check->stream, on_read, NULL, on_event, check);
+	return !bufferevent_socket_connect(check->stream, NULL, 0); /* it is under way */
+}
+
 static bool dial(struct check *check, struct event_base *base)
 {
 	struct timeval limit = { check->request.timeout_ms / 1000, check->request.timeout_ms % 1000 * 1000 };
@@ -235,16 +270,17 @@ static bool dial(struct check *check, struct event_base *base)
 		return false;
 	if (check->hooks.dials)
 		bind_early(check, fd);
-	check->stream = bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
-	if (!check->stream) {
+	if (connect(fd, (struct sockaddr *)&at, size) && errno != EINPROGRESS) {
+		check->failure = errno;
+		limit = (struct timeval){};
 		close(fd);
+	} else if (!watch_socket(check, base, fd)) {
 		return false;
 	}
-	check->clock = evtimer_new(base, on_clock, check);
-	if (!check->clock || evtimer_add(check->clock, &limit))
+	if (is_our_lack(check->failure))
 		return false;
-	bufferevent_setcb(check->stream, on_read, NULL, on_event, check);
-	return !bufferevent_socket_connect(check->stream, (struct sockaddr *)&at, size);
+	check->clock = evtimer_new(base, on_clock, check);
+	return check->clock && !evtimer_add(check->clock, &limit);
 }
 
 struct check *check_start(struct event_base *base, const struct check_request *request, const struct check_hooks *hooks)

@@ -26,7 +26,7 @@ struct check_request {
 	struct rcxlb_endpoint backend;
 	const char *path; /* NULL: that it accepts is enough. All texts stay the caller's, until the end */
 	const char *host; /* of the Host field; empty: the backend's address */
-	const char *body; /* must occur in the first CHECK_BODY_MAX bytes of the body; empty: no matter */
+	const char *body; /* must occur in about the first CHECK_BODY_MAX bytes of the body; empty: no matter */
 	uint16_t status_from, status_to;
 	uint32_t timeout_ms; /* of everything */
 };

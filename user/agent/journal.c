@@ -21,12 +21,12 @@ struct follower {
 	struct journal *journal;
 	struct bufferevent *stream;
 	bool connections;
+	uint64_t left_out; /* lines, since he fell behind; 0: he has not */
 };
 
 struct journal {
 	LIST_HEAD(, follower) followers;
 	uint32_t count;
-	uint64_t left_out;
 	struct evconnlistener *listener;
 	bool to_stderr;
 };
@@ -60,6 +60,52 @@ static void on_event(struct bufferevent *stream, short what, void *context)
 	dismiss(context);
 }
 
+/* RFC 3339, to the millisecond, UTC. */
+static void put_time(char *to, size_t size)
+{
+	struct timespec now;
+	struct tm utc;
+	size_t length;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &utc);
+	length = strftime(to, size, "%Y-%m-%dT%H:%M:%S", &utc);
+	snprintf(to + length, size - length, ".%03ldZ", now.tv_nsec / 1000000);
+}
+
+/* NULL when there is no memory. */
+static char *line_of(json_t *fields, const char *message)
+{
+	char time[40];
+
+	put_time(time, sizeof(time));
+	json_object_set_new(fields, "time", json_string(time));
+	json_object_set_new(fields, "message", json_string(message));
+	return json_dumps(fields, JSON_COMPACT);
+}
+
+/* Most of what waited has been read: whoever fell behind hears how much he missed, and then what happens again. */
+static void on_written(struct bufferevent *stream, void *context)
+{
+	struct follower *follower = context;
+	uint64_t count = follower->left_out;
+	char message[80], *line;
+	json_t *fields;
+
+	if (!count)
+		return;
+	fields = json_pack("{s:s, s:I}", "event", "left_out", "count", (json_int_t)count);
+	snprintf(message, sizeof(message), "%llu lines were left out: they were read too slowly",
+		 (unsigned long long)count);
+	line = line_of(fields, message);
+	json_decref(fields);
+	if (!line)
+		return;
+	follower->left_out = 0;
+	evbuffer_add_printf(bufferevent_get_output(stream), "%s\n", line);
+	free(line);
+}
+
 static void on_follower(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int size,
 			void *context)
 {
@@ -78,7 +124,8 @@ static void on_follower(struct evconnlistener *listener, evutil_socket_t fd, str
 	follower->journal = journal;
 	LIST_INSERT_HEAD(&journal->followers, follower, others);
 	journal->count++;
-	bufferevent_setcb(follower->stream, on_read, NULL, on_event, follower);
+	bufferevent_setcb(follower->stream, on_read, on_written, on_event, follower);
+	bufferevent_setwatermark(follower->stream, EV_WRITE, BACKLOG_MAX / 2, 0);
 	bufferevent_enable(follower->stream, EV_READ | EV_WRITE);
 }
 
@@ -96,6 +143,7 @@ struct journal *journal_new(struct event_base *base, int listener, bool to_stder
 	}
 	LIST_INIT(&journal->followers);
 	journal->to_stderr = to_stderr;
+	tzset(); /* syslog() writes local time, whose file cannot be opened later */
 	if (!to_stderr)
 		openlog("rcxlb", LOG_PID | LOG_NDELAY, LOG_DAEMON);
 	return journal;
@@ -113,53 +161,26 @@ void journal_free(struct journal *journal)
 	free(journal);
 }
 
-/* RFC 3339, to the millisecond, UTC. */
-static void put_time(char *to, size_t size)
+static void send_line(struct follower *follower, const char *line)
 {
-	struct timespec now;
-	struct tm utc;
-	size_t length;
+	struct evbuffer *output = bufferevent_get_output(follower->stream);
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &utc);
-	length = strftime(to, size, "%Y-%m-%dT%H:%M:%S", &utc);
-	snprintf(to + length, size - length, ".%03ldZ", now.tv_nsec / 1000000);
-}
-
-static bool wants(const struct follower *follower, bool connection)
-{
-	return !connection || follower->connections;
-}
-
-static void send_line(struct journal *journal, const char *line, bool connection)
-{
-	struct follower *follower;
-
-	LIST_FOREACH(follower, &journal->followers, others)
-	{
-		struct evbuffer *output = bufferevent_get_output(follower->stream);
-
-		if (!wants(follower, connection))
-			continue;
-		if (evbuffer_get_length(output) > BACKLOG_MAX) {
-			journal->left_out++;
-			continue;
-		}
+	if (follower->left_out || evbuffer_get_length(output) > BACKLOG_MAX)
+		follower->left_out++;
+	else
 		evbuffer_add_printf(output, "%s\n", line);
-	}
 }
 
 static void publish(struct journal *journal, json_t *fields, const char *message, bool connection)
 {
-	char time[40];
-	char *line;
+	char *line = LIST_EMPTY(&journal->followers) ? NULL : line_of(fields, message);
+	struct follower *follower;
 
-	put_time(time, sizeof(time));
-	json_object_set_new(fields, "time", json_string(time));
-	json_object_set_new(fields, "message", json_string(message));
-	line = json_dumps(fields, JSON_COMPACT);
-	if (line)
-		send_line(journal, line, connection);
+	LIST_FOREACH(follower, &journal->followers, others)
+	{
+		if (line && (!connection || follower->connections))
+			send_line(follower, line);
+	}
 	free(line);
 	json_decref(fields);
 }
@@ -200,12 +221,4 @@ bool journal_has_audience(const struct journal *journal)
 			return true;
 	}
 	return false;
-}
-
-uint64_t journal_left_out(struct journal *journal)
-{
-	uint64_t count = journal->left_out;
-
-	journal->left_out = 0;
-	return count;
 }

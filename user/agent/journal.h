@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What happened: a line for the log, and a line of JSON for each who follows. */
+/*
+ * What happened: a line for the log, and a line of JSON for each who follows. Nobody is waited for: who reads too
+ * slowly misses lines, and is told how many as soon as he has caught up.
+ */
 #ifndef AGENT_JOURNAL_H
 #define AGENT_JOURNAL_H
 
@@ -32,8 +35,5 @@ void journal_connection(struct journal *journal, json_t *fields, const char *for
 
 /* Does anybody want to hear of each connection? */
 bool journal_has_audience(const struct journal *journal);
-
-/* Lines that were left out because somebody reads too slowly, since the last call. */
-uint64_t journal_left_out(struct journal *journal);
 
 #endif

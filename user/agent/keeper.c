@@ -9,33 +9,30 @@
 #include "agent/exporter.h"
 #include "agent/metrics.h"
 #include "agent/prober.h"
+#include "agent/teller.h"
 #include "core/endpoint.h"
 #include "dataplane/watch.h"
 
-#define LOOK_MS	      200 /* for what was published, and for an audience */
-#define COUNT_EVERY   5	  /* looks: for what only counters tell */
-#define AUDIENCE_NS   3000000000ull
-#define FAILOVERS_GAP 10 /* counts between two reports of failovers */
+#define LOOK_MS	    200 /* for what was published, and for an audience */
+#define COUNT_EVERY 5	/* looks: for what only counters tell */
 
 struct keeper {
 	struct event_base *base;
 	struct journal *journal;
 	struct watch *watch;
+	struct teller *teller;
 	struct probers *probers;
 	struct exporter *exporter;
+	struct rcxlb_endpoint exported; /* where it is; port 0: nowhere */
 	struct event *look, *events;
-	struct model *model; /* as published last */
-	struct facts *facts; /* room for those of the metrics; and the same of what the agent knows */
+	struct model *model, *spare; /* as published last; room for the next one */
+	struct facts *facts;	     /* room for those of the metrics; and the same of what the agent knows */
 	struct metrics_agent *metrics;
+	uint64_t began;
 	uint64_t epoch; /* what added to CLOCK_MONOTONIC makes nanoseconds since 1970 */
 	uint64_t revision;
-	uint64_t began;
 	uint64_t looks;
-	bool audience;
-	uint64_t untold;    /* so far, when last looked */
-	uint64_t failovers; /* so far, when last told of */
-	uint64_t failovers_told;
-	bool drained[RCXLB_MAX_BACKENDS]; /* that it is was told */
+	struct error said; /* the last error, so that one that lasts is told once */
 };
 
 static uint64_t time_ns(clockid_t clock)
@@ -46,112 +43,34 @@ static uint64_t time_ns(clockid_t clock)
 	return now.tv_sec * 1000000000ull + now.tv_nsec;
 }
 
-static uint64_t now_ns(void)
+static void complain(struct keeper *keeper, const struct error *error)
 {
-	return time_ns(CLOCK_MONOTONIC);
-}
-
-static const char *name_of(const struct keeper *keeper, uint32_t backend, char *to)
-{
-	return endpoint_format(&keeper->model->backend[backend % RCXLB_MAX_BACKENDS].endpoint, to);
-}
-
-static const char *service_of(const struct keeper *keeper, uint32_t service)
-{
-	return service < RCXLB_MAX_SERVICES ? keeper->model->service[service].name : "";
-}
-
-static bool listens(struct keeper *keeper, uint32_t backend)
-{
-	const struct backend_facts *facts = &keeper->facts->backend[backend % RCXLB_MAX_BACKENDS];
-	struct error ignored;
-
-	return !dataplane_facts(watch_dataplane(keeper->watch), keeper->facts, &ignored) &&
-	       (facts->ipv4 || facts->ipv6);
-}
-
-static void tell_listener(struct keeper *keeper, const struct rcxlb_event *event, bool came)
-{
-	char backend[RCXLB_TEXT_LEN], at[RCXLB_TEXT_LEN];
-	bool absent = !came && !listens(keeper, event->backend);
-
-	name_of(keeper, event->backend, backend);
-	endpoint_format(&event->local, at);
-	journal_write(keeper->journal,
-		      json_pack("{s:s, s:s, s:s, s:b}", "event", came ? "listening" : "gone", "backend", backend,
-				"listener", at, "absent", absent),
-		      "backend %s: a listener %s %s%s", backend, came ? "came, on" : "went, from", at,
-		      absent ? "; it is absent" : "");
-	if (came)
-		probers_renew(keeper->probers, event->backend);
-}
-
-static void tell_connection(struct keeper *keeper, const struct rcxlb_event *event)
-{
-	static const char *const reasons[] = {
-		[RCXLB_REASON_HASH] = "hash",
-		[RCXLB_REASON_FAILOVER] = "failover",
-		[RCXLB_REASON_SPILLED] = "spilled",
-	};
-	const char *reason = event->reason <= RCXLB_REASON_SPILLED ? reasons[event->reason] : "?",
-		   *service = service_of(keeper, event->service);
-	char client[RCXLB_TEXT_LEN], backend[RCXLB_TEXT_LEN];
-
-	endpoint_format(&event->client, client);
-	if (event->kind == RCXLB_EVENT_REFUSED) {
-		journal_connection(
-		    keeper->journal,
-		    json_pack("{s:s, s:s, s:s}", "event", "refused", "client", client, "service", service),
-		    "client %s, service %s: refused, no backend can take it", client, service);
+	if (!strcmp(keeper->said.text, error->text))
 		return;
-	}
-	name_of(keeper, event->backend, backend);
-	journal_connection(keeper->journal,
-			   json_pack("{s:s, s:s, s:s, s:s, s:s}", "event", "connection", "client", client, "service",
-				     service, "backend", backend, "reason", reason),
-			   "client %s, service %s: backend %s (%s)", client, service, backend, reason);
+	keeper->said = *error;
+	journal_write(keeper->journal, json_pack("{s:s, s:s}", "event", "error", "error", error->text), "%s",
+		      error->text);
 }
 
 static void on_event(const struct rcxlb_event *event, void *context)
 {
-	struct keeper *keeper = context;
+	const struct keeper *keeper = context;
 
-	if (event->time < keeper->began) /* of a time when nobody was there to take it */
-		return;
-	switch (event->kind) {
-	case RCXLB_EVENT_LISTENING:
-	case RCXLB_EVENT_GONE:
-		tell_listener(keeper, event, event->kind == RCXLB_EVENT_LISTENING);
-		break;
-	case RCXLB_EVENT_CONNECTION:
-	case RCXLB_EVENT_REFUSED:
-		tell_connection(keeper, event);
-		break;
-	default: /* of a newer program */
-		break;
-	}
-}
-
-static void on_ring(evutil_socket_t fd, short what, void *context)
-{
-	struct keeper *keeper = context;
-
-	(void)fd;
-	(void)what;
-	watch_consume(keeper->watch);
+	teller_event(keeper->teller, event);
 }
 
 static void on_health(uint32_t backend, uint32_t state, const char *reason, void *context)
 {
-	struct keeper *keeper = context;
-	const char *name = state == RCXLB_HEALTH_DOWN ? "down" : "up";
-	char text[RCXLB_TEXT_LEN];
+	const struct keeper *keeper = context;
 
-	name_of(keeper, backend, text);
-	journal_write(
-	    keeper->journal,
-	    json_pack("{s:s, s:s, s:s, s:s}", "event", "health", "backend", text, "state", name, "reason", reason),
-	    "backend %s is %s%s%s", text, name, reason[0] ? ": " : "", reason);
+	teller_health(keeper->teller, backend, state, reason);
+}
+
+static void on_came(uint32_t backend, void *context)
+{
+	const struct keeper *keeper = context;
+
+	probers_renew(keeper->probers, backend);
 }
 
 static void note_checks(const struct keeper *keeper, struct metrics_agent *to)
@@ -184,40 +103,51 @@ static int write_metrics(FILE *to, void *context)
 	return metrics_write(to, keeper->model, keeper->facts, agent);
 }
 
-/* Where the settings say; a former one goes on when the new one cannot. */
-static void serve_metrics(struct keeper *keeper, const struct rcxlb_settings *former)
+/* Where the settings say; a former one goes on while the new one cannot. */
+static void serve_metrics(struct keeper *keeper)
 {
 	const struct rcxlb_endpoint *at = &keeper->model->settings.metrics;
 	struct exporter *exporter = NULL;
 	struct error error;
 
-	if (former && endpoint_equal(at, &former->metrics))
+	if (endpoint_equal(at, &keeper->exported))
 		return;
 	if (at->port && exporter_new(keeper->base, at, write_metrics, keeper, &exporter, &error)) {
-		journal_write(keeper->journal, json_pack("{s:s, s:s}", "event", "error", "error", error.text), "%s",
-			      error.text);
+		complain(keeper, &error);
 		return;
 	}
 	exporter_free(keeper->exporter);
 	keeper->exporter = exporter;
+	keeper->exported = *at;
 }
 
-/* Reads what is wished now, when it is another thing than before. */
+static void swap_models(struct keeper *keeper)
+{
+	struct model *former = keeper->model;
+
+	keeper->model = keeper->spare;
+	keeper->spare = former;
+}
+
+/* Reads what is wished now, when it is another thing than before. -EAGAIN while it is being changed. */
 static int follow(struct keeper *keeper, struct error *error)
 {
-	struct rcxlb_settings former = keeper->model->settings;
 	bool first = !keeper->revision;
 	uint64_t revision;
 	int err = watch_revision(keeper->watch, &revision, error);
 
 	if (err || revision == keeper->revision)
 		return err;
-	err = dataplane_read(watch_dataplane(keeper->watch), keeper->model, error);
+	if (revision == RCXLB_REVISION_GONE)
+		return failed(error, -ENOENT, "rcxlb was unloaded");
+	err = watch_read(keeper->watch, keeper->spare, error);
 	if (err)
 		return err;
 	keeper->revision = revision;
+	swap_models(keeper);
+	teller_follow(keeper->teller, keeper->model);
 	probers_follow(keeper->probers, keeper->model);
-	serve_metrics(keeper, first ? NULL : &former);
+	serve_metrics(keeper);
 	if (!first)
 		journal_write(keeper->journal,
 			      json_pack("{s:s, s:I}", "event", "published", "revision", (json_int_t)revision),
@@ -225,100 +155,53 @@ static int follow(struct keeper *keeper, struct error *error)
 	return 0;
 }
 
-static void tell_drained(struct keeper *keeper, uint32_t id, const struct rcxlb_load *load)
+static void follow_on(struct keeper *keeper)
 {
-	char text[RCXLB_TEXT_LEN];
+	struct error error;
+	int err = follow(keeper, &error);
 
-	if (!keeper->model->backend[id].draining)
-		keeper->drained[id] = false;
-	if (!keeper->model->backend[id].draining || load->active || keeper->drained[id])
-		return;
-	keeper->drained[id] = true;
-	name_of(keeper, id, text);
-	journal_write(keeper->journal, json_pack("{s:s, s:s}", "event", "drained", "backend", text),
-		      "backend %s is drained: its last connection ended", text);
+	if (err && err != -EAGAIN)
+		complain(keeper, &error);
+	if (err == -ENOENT)
+		event_base_loopbreak(keeper->base);
 }
 
-/* In the first moment, and then now and then: an outage must not fill the log. */
-static void tell_failovers(struct keeper *keeper, uint64_t count)
+/* What is published first: events may be of backends that came with it. */
+static void on_ring(evutil_socket_t fd, short what, void *context)
 {
-	uint64_t turn = keeper->looks / COUNT_EVERY;
+	struct keeper *keeper = context;
 
-	if (count < keeper->failovers) /* a backend was deleted */
-		keeper->failovers = count;
-	if (count == keeper->failovers || (keeper->failovers_told && turn < keeper->failovers_told + FAILOVERS_GAP))
-		return;
-	journal_write(
-	    keeper->journal,
-	    json_pack("{s:s, s:I}", "event", "failover", "connections", (json_int_t)(count - keeper->failovers)),
-	    "%llu new connections failed over: the hash's choice is absent, down or draining",
-	    (unsigned long long)(count - keeper->failovers));
-	keeper->failovers = count;
-	keeper->failovers_told = turn;
-}
-
-static void look_at_counters(struct keeper *keeper)
-{
-	struct error ignored;
-	uint64_t failovers = 0;
-	bool refused = false;
-
-	for (uint32_t id = 0; id < RCXLB_MAX_BACKENDS; id++) {
-		struct rcxlb_load load;
-
-		if (!keeper->model->backend[id].used)
-			continue;
-		load = watch_load(keeper->watch, id);
-		failovers += load.failovers;
-		refused = refused || load.refused;
-		tell_drained(keeper, id, &load);
-	}
-	tell_failovers(keeper, failovers);
-	if (refused) /* a group had more members than there is room for; some may have gone */
-		watch_collect(keeper->watch, &ignored);
-}
-
-static void look_for_audience(struct keeper *keeper)
-{
-	bool audience = journal_has_audience(keeper->journal);
-	uint64_t untold, lost;
-
-	if (audience || keeper->audience)
-		watch_audience(keeper->watch, audience ? now_ns() + AUDIENCE_NS : 0);
-	untold = audience ? watch_untold(keeper->watch) : 0;
-	lost = keeper->audience && audience ? untold - keeper->untold + journal_left_out(keeper->journal) : 0;
-	if (lost)
-		journal_connection(keeper->journal,
-				   json_pack("{s:s, s:I}", "event", "left_out", "count", (json_int_t)lost),
-				   "%llu connections were left out: they came faster than they could be told",
-				   (unsigned long long)lost);
-	keeper->audience = audience;
-	keeper->untold = untold;
+	(void)fd;
+	(void)what;
+	follow_on(keeper);
+	watch_consume(keeper->watch);
 }
 
 static void on_look(evutil_socket_t fd, short what, void *context)
 {
 	struct keeper *keeper = context;
-	struct error error;
 
 	(void)fd;
 	(void)what;
-	if (follow(keeper, &error))
-		journal_write(keeper->journal, json_pack("{s:s, s:s}", "event", "error", "error", error.text), "%s",
-			      error.text);
-	look_for_audience(keeper);
-	if (++keeper->looks % COUNT_EVERY == 0)
-		look_at_counters(keeper);
+	follow_on(keeper);
+	teller_listen(keeper->teller);
+	if (++keeper->looks % COUNT_EVERY)
+		return;
+	teller_count(keeper->teller);
+	serve_metrics(keeper); /* the port may be free by now */
 }
 
-static uint64_t sum_failovers(struct keeper *keeper)
+/* The first time, a change that is under way is waited for. */
+static int follow_first(struct keeper *keeper, struct error *error)
 {
-	uint64_t sum = 0;
+	const struct timespec pause = { .tv_nsec = 10000000 };
+	int err = follow(keeper, error);
 
-	for (uint32_t id = 0; id < RCXLB_MAX_BACKENDS; id++)
-		if (keeper->model->backend[id].used)
-			sum += watch_load(keeper->watch, id).failovers;
-	return sum;
+	while (err == -EAGAIN) {
+		nanosleep(&pause, NULL);
+		err = follow(keeper, error);
+	}
+	return err;
 }
 
 static int begin(struct keeper *keeper, struct error *error)
@@ -328,13 +211,13 @@ static int begin(struct keeper *keeper, struct error *error)
 
 	if (err)
 		return err;
+	keeper->teller = teller_new(keeper->journal, keeper->watch, on_came, keeper);
 	keeper->probers = probers_new(keeper->base, keeper->watch, on_health, keeper);
-	if (!keeper->probers)
+	if (!keeper->teller || !keeper->probers)
 		return failed(error, -ENOMEM, "out of memory");
-	err = follow(keeper, error);
+	err = follow_first(keeper, error);
 	if (err)
 		return err;
-	keeper->failovers = sum_failovers(keeper);
 	keeper->events =
 	    event_new(keeper->base, watch_descriptor(keeper->watch), EV_READ | EV_PERSIST, on_ring, keeper);
 	keeper->look = event_new(keeper->base, -1, EV_PERSIST, on_look, keeper);
@@ -346,20 +229,22 @@ static int begin(struct keeper *keeper, struct error *error)
 int keeper_new(struct event_base *base, struct journal *journal, struct keeper **ret, struct error *error)
 {
 	struct keeper *keeper = calloc(1, sizeof(*keeper));
-	int err = keeper ? 0 : -ENOMEM;
+	int err;
 
-	if (keeper) {
-		keeper->base = base;
-		keeper->journal = journal;
-		keeper->began = now_ns();
-		keeper->epoch = time_ns(CLOCK_REALTIME) - keeper->began;
-		keeper->model = calloc(1, sizeof(*keeper->model));
-		keeper->facts = malloc(sizeof(*keeper->facts));
-		keeper->metrics = malloc(sizeof(*keeper->metrics));
-		err = keeper->model && keeper->facts && keeper->metrics ? begin(keeper, error) : -ENOMEM;
-	}
-	if (err == -ENOMEM)
-		error_set(error, "out of memory");
+	if (!keeper)
+		return failed(error, -ENOMEM, "out of memory");
+	keeper->base = base;
+	keeper->journal = journal;
+	keeper->began = time_ns(CLOCK_MONOTONIC);
+	keeper->epoch = time_ns(CLOCK_REALTIME) - keeper->began;
+	keeper->model = calloc(1, sizeof(*keeper->model));
+	keeper->spare = calloc(1, sizeof(*keeper->spare));
+	keeper->facts = malloc(sizeof(*keeper->facts));
+	keeper->metrics = malloc(sizeof(*keeper->metrics));
+	if (!keeper->model || !keeper->spare || !keeper->facts || !keeper->metrics)
+		err = failed(error, -ENOMEM, "out of memory");
+	else
+		err = begin(keeper, error);
 	if (err) {
 		keeper_free(keeper);
 		return err;
@@ -378,10 +263,10 @@ void keeper_free(struct keeper *keeper)
 	if (keeper->look)
 		event_free(keeper->look);
 	probers_free(keeper->probers);
-	if (keeper->watch && keeper->audience)
-		watch_audience(keeper->watch, 0);
+	teller_free(keeper->teller);
 	watch_close(keeper->watch);
 	free(keeper->model);
+	free(keeper->spare);
 	free(keeper->facts);
 	free(keeper->metrics);
 	free(keeper);

@@ -31,7 +31,8 @@ int notify_open(void)
 void notify_send(int to, const char *state)
 {
 	if (to >= 0)
-		send(to, state, strlen(state), MSG_NOSIGNAL | MSG_DONTWAIT);
+		send(to, state, strlen(state),
+		     MSG_NOSIGNAL | MSG_DONTWAIT); /* a manager that does not read must not hold us up */
 }
 
 uint64_t notify_watchdog_us(void)

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -33,22 +34,48 @@ static int path_of(const char *name, char *to, size_t size, struct error *error)
 	return 0;
 }
 
-/* Locks belong to the process, and the kernel tells whose one is. */
-static struct flock whole_file(void)
+/*
+ * Locks belong to the process, and the kernel tells whose one is. One byte of the file is locked as long as the agent
+ * lives, the other one while it starts.
+ */
+enum lock_byte {
+	BYTE_ALIVE,
+	BYTE_STARTING,
+};
+
+static struct flock lock_of(enum lock_byte byte, short type)
 {
-	return (struct flock){ .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	return (struct flock){ .l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
+}
+
+static int lock_byte(int fd, enum lock_byte byte, short type, int how)
+{
+	struct flock lock = lock_of(byte, type);
+	int err;
+
+	do {
+		err = fcntl(fd, how, &lock) ? -errno : 0;
+	} while (err == -EINTR);
+	return err == -EACCES || err == -EAGAIN ? -EBUSY : err;
+}
+
+static int open_lock(int flags)
+{
+	struct error ignored;
+	char path[PATH_MAX];
+	int fd;
+
+	if (path_of(LOCK, path, sizeof(path), &ignored))
+		return -ENAMETOOLONG;
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+	return fd < 0 ? -errno : fd;
 }
 
 pid_t presence_pid(void)
 {
-	struct flock lock = whole_file();
-	struct error ignored;
-	char path[PATH_MAX];
-	int fd, err;
+	struct flock lock = lock_of(BYTE_ALIVE, F_WRLCK);
+	int fd = open_lock(0), err;
 
-	if (path_of(LOCK, path, sizeof(path), &ignored))
-		return 0;
-	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return 0;
 	err = fcntl(fd, F_GETLK, &lock);
@@ -56,25 +83,59 @@ pid_t presence_pid(void)
 	return err || lock.l_type == F_UNLCK ? 0 : lock.l_pid;
 }
 
+int presence_await(struct error *error)
+{
+	int fd = open_lock(0), err = fd < 0 ? fd : lock_byte(fd, BYTE_STARTING, F_RDLCK, F_SETLKW);
+
+	if (fd >= 0)
+		close(fd);
+	if (!err && presence_pid())
+		return 0;
+	return failed(error, -ECHILD, "another command was starting the agent, and it ended; load again");
+}
+
+/* The starting one first: others wait there until this one is the agent, or is not. */
+static int lock_both(int fd)
+{
+	int err = lock_byte(fd, BYTE_STARTING, F_WRLCK, F_SETLKW);
+
+	return err ? err : lock_byte(fd, BYTE_ALIVE, F_WRLCK, F_SETLK);
+}
+
+/* A file that an unload removed in between would be a lock that nobody else sees. */
+static bool is_there(int fd, const char *path)
+{
+	struct stat held, there;
+
+	return !fstat(fd, &held) && !stat(path, &there) && held.st_ino == there.st_ino && held.st_dev == there.st_dev;
+}
+
 int presence_take(struct error *error)
 {
-	struct flock lock = whole_file();
 	char path[PATH_MAX];
 	int fd, err;
 
 	err = path_of(LOCK, path, sizeof(path), error);
 	if (err)
 		return err;
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return failed(error, -errno, "cannot open %s: %s", path, strerror(errno));
-	if (!fcntl(fd, F_SETLK, &lock))
-		return fd;
-	err = errno == EACCES || errno == EAGAIN ? -EBUSY : -errno;
-	close(fd);
-	if (err == -EBUSY)
-		return failed(error, err, "an agent is running already, process %d", (int)presence_pid());
-	return failed(error, err, "cannot lock %s: %s", path, strerror(-err));
+	for (;;) {
+		fd = open_lock(O_CREAT);
+		if (fd < 0)
+			return failed(error, fd, "cannot open %s: %s", path, strerror(-fd));
+		err = lock_both(fd);
+		if (!err && is_there(fd, path))
+			return fd;
+		close(fd);
+		if (err == -EBUSY)
+			return failed(error, err, "an agent is running already, process %d", (int)presence_pid());
+		if (err)
+			return failed(error, err, "cannot lock %s: %s", path, strerror(-err));
+	}
+}
+
+void presence_announce(int lock)
+{
+	lock_byte(lock, BYTE_STARTING, F_UNLCK, F_SETLK);
 }
 
 static int make_address(struct sockaddr_un *to, struct error *error)
@@ -150,9 +211,15 @@ void presence_forget(void)
 {
 	struct error ignored;
 	char path[PATH_MAX];
+	int lock = open_lock(0);
 
-	if (!path_of(LOCK, path, sizeof(path), &ignored))
-		unlink(path);
-	if (!path_of(EVENTS, path, sizeof(path), &ignored))
-		unlink(path);
+	if (lock < 0)
+		return;
+	if (!lock_byte(lock, BYTE_ALIVE, F_WRLCK, F_SETLK)) { /* else one was started a moment ago */
+		if (!path_of(EVENTS, path, sizeof(path), &ignored))
+			unlink(path);
+		if (!path_of(LOCK, path, sizeof(path), &ignored))
+			unlink(path);
+	}
+	close(lock);
 }

@@ -13,8 +13,17 @@
 /* The pid of the agent, 0 when there is none. */
 pid_t presence_pid(void);
 
-/* This process is the agent from now on. A descriptor to be kept open, or -errno: -EBUSY when there is one. */
+/*
+ * This process is the agent from now on, and is starting. A descriptor to be kept open, or -errno: -EBUSY when there is
+ * one; one that is starting is waited for. The process must not call presence_pid() after this.
+ */
 int presence_take(struct error *error);
+
+/* It works: who waits for that goes on. `lock`: from presence_take(). */
+void presence_announce(int lock);
+
+/* Waits until the agent that another process started works. -ECHILD when it ended instead. */
+int presence_await(struct error *error);
 
 /* A listening socket for those who follow the events, in the place of a former agent's. A descriptor or -errno. */
 int presence_listen(struct error *error);
@@ -25,7 +34,7 @@ int presence_connect(struct error *error);
 /* Ends the agent, if there is one, and waits until it has ended. -ETIMEDOUT when it does not within ten seconds. */
 int presence_end(struct error *error);
 
-/* Removes what an agent leaves in the run folder. */
+/* Removes what an agent leaves in the run folder, unless one is running. */
 void presence_forget(void);
 
 #endif

@@ -11,18 +11,21 @@
 #include "core/endpoint.h"
 #include "core/health.h"
 
-#define JITTER 10 /* percent of the interval, so that not all are checked at once for ever */
+#define JITTER	 10  /* percent of the interval, so that not all are checked at once for ever */
+#define SOON_MS	 250 /* until everybody is checked for the first time, where intervals are long */
+#define PAUSE_MS 5   /* after a check that took longer than the interval */
 
 struct prober {
 	struct probers *all;
 	struct event *clock;
 	struct check *check; /* under way, or NULL */
+	uint64_t began;	     /* the last one, or the first of a row of paths */
 	struct rcxlb_endpoint endpoint;
 	struct rcxlb_check spec;
 	bool used;
 	bool own_port; /* connects to it might be steered */
 	bool spoke;    /* HTTP, once */
-	uint32_t path; /* of health_path(), when the type is auto */
+	uint32_t path; /* of health_path(), when the type is auto; behind the last one nothing is asked for */
 	struct health health;
 	struct prober_facts facts;
 };
@@ -63,11 +66,25 @@ static void wait_ms(struct prober *prober, uint32_t ms)
 	evtimer_add(prober->clock, &after);
 }
 
+static uint32_t jitter_of(const struct prober *prober)
+{
+	return (uint64_t)prober->spec.interval_ms * JITTER / 100;
+}
+
+/* From the beginning of one check to that of the next: one that takes long must not make the others rarer. */
 static void wait_interval(struct prober *prober)
 {
-	uint32_t jitter = prober->spec.interval_ms * JITTER / 100;
+	uint32_t jitter = jitter_of(prober);
+	uint64_t wish = (uint64_t)prober->spec.interval_ms - jitter + draw(2 * jitter + 1),
+		 took = (now_ns() - prober->began) / 1000000;
 
-	wait_ms(prober, prober->spec.interval_ms - jitter + draw(2 * jitter + 1));
+	wait_ms(prober, wish > took + PAUSE_MS ? wish - took : PAUSE_MS);
+}
+
+/* As a number that is not 0 once something is known. */
+static uint32_t learned_of(const struct prober *prober)
+{
+	return prober->spoke || prober->path ? prober->path + 1 : 0;
 }
 
 /* What the kernel reads. The state last: until then the entry is as old as it was. */
@@ -76,8 +93,9 @@ static void publish(struct prober *prober, bool changed, const char *reason)
 	struct rcxlb_health *entry = watch_health(prober->all->watch, id_of(prober));
 	uint64_t now = now_ns();
 
-	entry->interval_ms = prober->spec.interval_ms + prober->spec.interval_ms * JITTER / 100;
+	entry->interval_ms = prober->spec.interval_ms + jitter_of(prober);
 	entry->renewed = now;
+	entry->learned = learned_of(prober);
 	if (changed) {
 		entry->since = now;
 		snprintf(entry->reason, sizeof(entry->reason), "%s", reason);
@@ -87,11 +105,13 @@ static void publish(struct prober *prober, bool changed, const char *reason)
 
 static void forget(struct prober *prober)
 {
+	struct rcxlb_health *entry = watch_health(prober->all->watch, id_of(prober));
+
 	prober->health = (struct health){};
 	prober->path = 0;
 	prober->spoke = false;
-	__atomic_store_n(&watch_health(prober->all->watch, id_of(prober))->state, RCXLB_HEALTH_UNKNOWN,
-			 __ATOMIC_RELEASE);
+	entry->learned = 0;
+	__atomic_store_n(&entry->state, RCXLB_HEALTH_UNKNOWN, __ATOMIC_RELEASE);
 }
 
 static void note(struct prober *prober, const struct check_result *result, bool good)
@@ -196,15 +216,26 @@ static void begin(struct prober *prober)
 	};
 
 	prober->check = check_start(prober->all->base, &request, &hooks);
-	if (!prober->check) /* no socket, no memory: nothing was learned */
-		wait_interval(prober);
+	wait_ms(prober, prober->spec.interval_ms);
 }
 
+/*
+ * Time for the next check, which also follows one that could not begin: no socket, no memory, and nothing learned. Or
+ * one takes longer than the interval: until it is over what is known of the backend stays valid.
+ */
 static void on_clock(evutil_socket_t fd, short what, void *context)
 {
+	struct prober *prober = context;
+
 	(void)fd;
 	(void)what;
-	begin(context);
+	if (prober->check) {
+		watch_health(prober->all->watch, id_of(prober))->renewed = now_ns();
+		wait_ms(prober, prober->spec.interval_ms);
+		return;
+	}
+	prober->began = now_ns();
+	begin(prober);
 }
 
 static void halt(struct prober *prober)
@@ -223,15 +254,22 @@ static void stop(struct prober *prober)
 	*prober = (struct prober){ .all = prober->all };
 }
 
-/* What an agent that ended a moment ago knew. */
+/* What an agent that ended a moment ago knew, unless it was of an instance that has been restarted since. */
 static void take_over(struct prober *prober)
 {
 	const struct rcxlb_health *entry = watch_health(prober->all->watch, id_of(prober));
+	uint64_t came = watch_load(prober->all->watch, id_of(prober)).since;
 
-	if (now_ns() - entry->renewed <= RCXLB_HEALTH_INTERVALS * 1000000ull * entry->interval_ms)
-		prober->health.state = entry->state;
-	else
+	if (came > entry->renewed ||
+	    now_ns() - entry->renewed > RCXLB_HEALTH_INTERVALS * 1000000ull * entry->interval_ms) {
 		forget(prober);
+		return;
+	}
+	prober->health.state = entry->state;
+	if (prober->spec.type == RCXLB_CHECK_AUTO && entry->learned) {
+		prober->spoke = true;
+		prober->path = entry->learned - 1;
+	}
 }
 
 static void start(struct prober *prober, const struct rcxlb_endpoint *endpoint, const struct rcxlb_check *spec)
@@ -245,7 +283,7 @@ static void start(struct prober *prober, const struct rcxlb_endpoint *endpoint, 
 		return;
 	}
 	take_over(prober);
-	wait_ms(prober, draw(spec->interval_ms / 4 + 1));
+	wait_ms(prober, draw(spec->interval_ms / 4 < SOON_MS ? spec->interval_ms / 4 + 1 : SOON_MS));
 }
 
 static bool is_own_port(const struct model *model, uint16_t port)

@@ -11,12 +11,15 @@
 
 #include "agent/agent.h"
 
+#define OTHER "\1" /* what the child says when somebody else was first */
+
 /* Nothing of who started it: no terminal, no folder, no descriptor but the one to answer on. */
 static int detach(int keep)
 {
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC), high = fcntl(keep, F_DUPFD_CLOEXEC, 4);
 
-	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 || dup2(keep, 3) < 0 || chdir("/"))
+	if (null < 0 || high < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 || dup2(high, 3) < 0 ||
+	    chdir("/"))
 		return -errno;
 	syscall(SYS_close_range, 4, ~0u, 0);
 	return 0;
@@ -33,12 +36,14 @@ static _Noreturn void be_agent(int answer)
 		err = agent_run(false, 3, &error);
 	if (err && !error.text[0])
 		error_set(&error, "the agent did not start: %s", strerror(-err));
+	if (err == -EBUSY)
+		strcpy(error.text, OTHER);
 	if (err && write(3, error.text, strlen(error.text)) < 0)
 		_exit(2);
 	_exit(err ? 1 : 0);
 }
 
-/* One byte 0: it works. Anything else is the sentence that says why not. */
+/* One byte 0: it works. OTHER: there is one already. Anything else is the sentence that says why not. */
 static int await(int answer, struct error *error)
 {
 	char text[sizeof(error->text)];
@@ -53,6 +58,8 @@ static int await(int answer, struct error *error)
 	text[got] = 0;
 	if (got == 1 && !text[0])
 		return 0;
+	if (!strcmp(text, OTHER))
+		return -EBUSY;
 	return failed(error, -ECHILD, "%s", got ? text : "the agent died while it started");
 }
 

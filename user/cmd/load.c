@@ -109,7 +109,8 @@ static int start_agent(const struct arguments *arguments, bool replaced, struct 
 		return err;
 	if (foreground)
 		return agent_run(true, -1, error);
-	return presence_pid() ? 0 : agent_spawn(error);
+	err = presence_pid() ? -EBUSY : agent_spawn(error);
+	return err == -EBUSY ? presence_await(error) : err;
 }
 
 static int run_load(const struct arguments *arguments, struct error *error)

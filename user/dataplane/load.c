@@ -455,15 +455,28 @@ static bool is_orphaned(const struct place *place)
 	return orphaned;
 }
 
+/* Who still has the maps open, such as an agent that was started a moment ago, sees that they are nobody's any more. */
+static void mark_gone(struct dataplane *dataplane)
+{
+	__u32 zero = 0;
+
+	dataplane->meta.revision = RCXLB_REVISION_GONE;
+	bpf_map_update_elem(dataplane->map[MAP_meta], &zero, &dataplane->meta, BPF_ANY);
+}
+
 /* Everything, when this is the network namespace that it is in. */
 static int unload_all(struct dataplane *dataplane, struct error *error)
 {
 	int err = is_orphaned(&dataplane->place) ? 0 : handle_open_maps(dataplane, error);
+	bool known = !err;
 
-	handle_close_maps(dataplane);
 	if (err == -EPROTO) /* another layout: to unload it is the way out */
 		err = 0;
-	return err ? err : tear_down(&dataplane->place, error);
+	if (!err)
+		err = tear_down(&dataplane->place, error);
+	if (!err && known)
+		mark_gone(dataplane);
+	return err;
 }
 
 static int unload_guards(struct dataplane *dataplane, const char *const *names, uint32_t count, struct error *error)

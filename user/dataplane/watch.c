@@ -6,12 +6,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "dataplane/handle.h"
 
 #define HEALTH_BYTES (RCXLB_MAX_BACKENDS * sizeof(struct rcxlb_health))
+#define RECORDS_MAX  1024 /* taken from the ring at once: others want to be served as well */
 
 struct watch {
 	struct dataplane *dataplane;
@@ -19,16 +21,17 @@ struct watch {
 	struct rcxlb_health *health;
 	watch_event on_event;
 	void *context;
+	uint32_t taken; /* records, by one call */
 	int cpus;
 };
 
 static int on_record(void *context, void *data, size_t size)
 {
-	const struct watch *watch = context;
+	struct watch *watch = context;
 
 	if (size >= sizeof(struct rcxlb_event))
 		watch->on_event(data, watch->context);
-	return 0;
+	return ++watch->taken < RECORDS_MAX ? 0 : -EAGAIN;
 }
 
 static int open_parts(struct watch *watch, struct error *error)
@@ -64,8 +67,7 @@ int watch_open(watch_event on_event, void *context, struct watch **ret, struct e
 	err = dataplane_open(DATAPLANE_LOOK, &watch->dataplane, error);
 	if (!err) {
 		err = open_parts(watch, error);
-		close(watch->dataplane->lock); /* nobody waits for a process that only watches */
-		watch->dataplane->lock = -1;
+		flock(watch->dataplane->lock, LOCK_UN); /* nobody waits for a process that only watches */
 	}
 	if (err) {
 		watch_close(watch);
@@ -104,6 +106,17 @@ int watch_revision(struct watch *watch, uint64_t *ret, struct error *error)
 	return 0;
 }
 
+int watch_read(struct watch *watch, struct model *ret, struct error *error)
+{
+	int err;
+
+	if (flock(watch->dataplane->lock, LOCK_SH | LOCK_NB))
+		return -EAGAIN;
+	err = dataplane_read(watch->dataplane, ret, error);
+	flock(watch->dataplane->lock, LOCK_UN);
+	return err;
+}
+
 int watch_descriptor(struct watch *watch)
 {
 	return ring_buffer__epoll_fd(watch->ring);
@@ -111,6 +124,7 @@ int watch_descriptor(struct watch *watch)
 
 void watch_consume(struct watch *watch)
 {
+	watch->taken = 0;
 	ring_buffer__consume(watch->ring);
 }
 
@@ -173,13 +187,34 @@ void watch_audience(struct watch *watch, uint64_t until)
 	bpf_map_update_elem(watch->dataplane->map[MAP_audience], &zero, &audience, BPF_ANY);
 }
 
+int watch_backend(struct watch *watch, uint32_t backend, struct rcxlb_backend *ret)
+{
+	return bpf_map_lookup_elem(watch->dataplane->map[MAP_backends], &backend, ret);
+}
+
 struct rcxlb_load watch_load(struct watch *watch, uint32_t backend)
 {
+	struct rcxlb_backend of;
 	struct rcxlb_load load;
 
-	if (bpf_map_lookup_elem(watch->dataplane->map[MAP_load], &backend, &load))
+	if (watch_backend(watch, backend, &of) ||
+	    bpf_map_lookup_elem(watch->dataplane->map[MAP_load], &backend, &load) || load.generation != of.generation)
 		return (struct rcxlb_load){};
 	return load;
+}
+
+bool watch_listens(struct watch *watch, uint32_t backend)
+{
+	uint32_t rows = watch_load(watch, backend).rows;
+	__u64 cookie;
+
+	for (__u32 row = 0; row < rows && row < RCXLB_ROWS; row++) {
+		__u32 key = row * RCXLB_MAX_BACKENDS + backend;
+
+		if (!bpf_map_lookup_elem(watch->dataplane->map[MAP_listeners], &key, &cookie))
+			return true;
+	}
+	return false;
 }
 
 uint64_t watch_untold(struct watch *watch)

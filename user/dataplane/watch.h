@@ -22,13 +22,16 @@ void watch_close(struct watch *watch);
 /* For dataplane_read() and dataplane_facts(). The watch keeps it. */
 struct dataplane *watch_dataplane(struct watch *watch);
 
-/* Another number after each change that somebody published. */
+/* Another number after each change that somebody published; RCXLB_REVISION_GONE after an unload. */
 int watch_revision(struct watch *watch, uint64_t *ret, struct error *error);
+
+/* Reads what is published. -EAGAIN, without a sentence, while somebody is changing it: nobody is waited for. */
+int watch_read(struct watch *watch, struct model *ret, struct error *error);
 
 /* A descriptor that is readable when there are events, to be taken by watch_consume(). The watch keeps it. */
 int watch_descriptor(struct watch *watch);
 
-/* Hands every event that is there to `on_event`. */
+/* Hands events that are there to `on_event`: all, or the first thousand. The descriptor stays readable then. */
 void watch_consume(struct watch *watch);
 
 /* The entry of a backend in the map `health`, shared with the kernel: writing it is the change. */
@@ -51,6 +54,12 @@ struct rcxlb_crew watch_crew(struct watch *watch);
 
 /* Connections are told until then, CLOCK_MONOTONIC nanoseconds; 0: no more. */
 void watch_audience(struct watch *watch, uint64_t until);
+
+/* A backend's entry as it is now, whatever was published when. 0 or -errno. */
+int watch_backend(struct watch *watch, uint32_t backend, struct rcxlb_backend *ret);
+
+/* Has it a listener? */
+bool watch_listens(struct watch *watch, uint32_t backend);
 
 /* What the kernel counts of one backend; zeros when it is not known any more. */
 struct rcxlb_load watch_load(struct watch *watch, uint32_t backend);
