@@ -414,20 +414,29 @@ static __always_inline int steer_to_backend(struct bpf_sk_lookup *ctx, struct se
  * A health check of a backend whose port is the service's as well would be steered to any of them: it goes to the one
  * that the agent said, before it dialled, is to be checked from this address.
  */
-static __always_inline bool is_check(struct bpf_sk_lookup *ctx, const struct rcxlb_service *service,
-				     const struct request *request)
+static __always_inline bool is_check(const struct rcxlb_service *service, const struct request *request, __u32 *of)
 {
-	struct rcxlb_facts facts = {};
 	__u32 *id;
-	int key;
 
 	if (!(service->flags & RCXLB_SERVICE_OWN_PORT))
 		return false;
 	id = bpf_map_lookup_elem(&probes, &request->client);
-	if (!id)
-		return false;
-	key = probe(*id, request->family, 0, 0, &facts);
-	return facts.takes && !assign(ctx, key, 0);
+	if (id)
+		*of = *id;
+	return !!id;
+}
+
+/* Never to another one, whose answer would be taken for its own. */
+static __always_inline int steer_check(struct bpf_sk_lookup *ctx, const struct request *request, __u32 backend,
+				       struct rcxlb_exits *count)
+{
+	struct rcxlb_facts facts = {};
+	int key = probe(backend, request->family, 0, 0, &facts);
+
+	if (!facts.takes || assign(ctx, key, 0))
+		return SK_DROP;
+	COUNT(count, checked);
+	return SK_PASS;
 }
 
 /* A search among the workers of a service. */
@@ -499,7 +508,7 @@ int steer(struct bpf_sk_lookup *ctx)
 {
 	/* A packet comes in by an interface. Without one it is a question: `rcxlb why`, or a look-up of the kernel's
 	 * own. */
-	__u32 asked = !ctx->ingress_ifindex, id, zero = 0;
+	__u32 asked = !ctx->ingress_ifindex, id, checked, zero = 0;
 	struct rcxlb_service *service;
 	struct search search = {};
 	struct rcxlb_exits *count;
@@ -532,10 +541,8 @@ int steer(struct bpf_sk_lookup *ctx)
 	}
 	id = service->id;
 	count = asked ? NULL : exits_of(id);
-	if (is_check(ctx, service, request)) {
-		COUNT(count, checked);
-		return SK_PASS;
-	}
+	if (is_check(service, request, &checked))
+		return steer_check(ctx, request, checked, count);
 	request->hash = rcxlb_hash(service, &request->client, &request->local);
 	if (service->flags & RCXLB_SERVICE_PROXIED && !peer && !asked)
 		return steer_to_worker(ctx, id, request, count);

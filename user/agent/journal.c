@@ -84,6 +84,16 @@ static char *line_of(json_t *fields, const char *message)
 	return json_dumps(fields, JSON_COMPACT);
 }
 
+static void send_line(struct follower *follower, const char *line)
+{
+	struct evbuffer *output = bufferevent_get_output(follower->stream);
+
+	if (follower->left_out || evbuffer_get_length(output) > BACKLOG_MAX)
+		follower->left_out++;
+	else
+		evbuffer_add_printf(output, "%s\n", line);
+}
+
 /* Most of what waited has been read: whoever fell behind hears how much he missed, and then what happens again. */
 static void on_written(struct bufferevent *stream, void *context)
 {
@@ -106,6 +116,18 @@ static void on_written(struct bufferevent *stream, void *context)
 	free(line);
 }
 
+/* Who follows knows from when on nothing escapes him. */
+static void greet(struct follower *follower)
+{
+	json_t *fields = json_pack("{s:s, s:s, s:i}", "event", "agent", "state", "running", "pid", (int)getpid());
+	char *line = line_of(fields, "the agent of rcxlb " RCXLB_VERSION " is running");
+
+	if (line)
+		send_line(follower, line);
+	free(line);
+	json_decref(fields);
+}
+
 static void on_follower(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int size,
 			void *context)
 {
@@ -124,6 +146,7 @@ static void on_follower(struct evconnlistener *listener, evutil_socket_t fd, str
 	follower->journal = journal;
 	LIST_INSERT_HEAD(&journal->followers, follower, others);
 	journal->count++;
+	greet(follower);
 	bufferevent_setcb(follower->stream, on_read, on_written, on_event, follower);
 	bufferevent_setwatermark(follower->stream, EV_WRITE, BACKLOG_MAX / 2, 0);
 	bufferevent_enable(follower->stream, EV_READ | EV_WRITE);
@@ -159,16 +182,6 @@ void journal_free(struct journal *journal)
 	if (!journal->to_stderr)
 		closelog();
 	free(journal);
-}
-
-static void send_line(struct follower *follower, const char *line)
-{
-	struct evbuffer *output = bufferevent_get_output(follower->stream);
-
-	if (follower->left_out || evbuffer_get_length(output) > BACKLOG_MAX)
-		follower->left_out++;
-	else
-		evbuffer_add_printf(output, "%s\n", line);
 }
 
 static void publish(struct journal *journal, json_t *fields, const char *message, bool connection)
