@@ -508,7 +508,7 @@ int steer(struct bpf_sk_lookup *ctx)
 {
 	/* A packet comes in by an interface. Without one it is a question: `rcxlb why`, or a look-up of the kernel's
 	 * own. */
-	__u32 asked = !ctx->ingress_ifindex, id, checked, zero = 0;
+	__u32 asked = !ctx->ingress_ifindex, id, checked = 0, zero = 0;
 	struct rcxlb_service *service;
 	struct search search = {};
 	struct rcxlb_exits *count;

@@ -172,12 +172,24 @@ struct journal *journal_new(struct event_base *base, int listener, bool to_stder
 	return journal;
 }
 
+/* As much as he takes without being waited for: the last lines say that the agent ends. */
+static void send_rest(struct follower *follower)
+{
+	struct evbuffer *output = bufferevent_get_output(follower->stream);
+
+	evbuffer_unfreeze(output, 1);
+	while (evbuffer_get_length(output) && evbuffer_write(output, bufferevent_getfd(follower->stream)) > 0)
+		;
+}
+
 void journal_free(struct journal *journal)
 {
 	if (!journal)
 		return;
-	while (!LIST_EMPTY(&journal->followers))
+	while (!LIST_EMPTY(&journal->followers)) {
+		send_rest(LIST_FIRST(&journal->followers));
 		dismiss(LIST_FIRST(&journal->followers));
+	}
 	evconnlistener_free(journal->listener);
 	if (!journal->to_stderr)
 		closelog();

@@ -20,7 +20,7 @@
 #define LOCK	 "agent.lock"
 #define EVENTS	 "events.sock"
 #define END_MS	 10000
-#define FOLLOWED 16 /* who waits to be taken */
+#define FOLLOWED 64 /* who waits to be taken */
 
 static int path_of(const char *name, char *to, size_t size, struct error *error)
 {

@@ -143,10 +143,9 @@ static void tell_drained(struct teller *teller, uint32_t id, const struct rcxlb_
 	bool drained = is_drained(teller, id, load), known = teller->noted[id].drained;
 	char text[RCXLB_TEXT_LEN];
 
-	/* A connection that comes although it drains, by a handshake that was under way, is not told of twice. */
-	teller->noted[id].drained = drained || (known && teller->model->backend[id].draining);
 	if (!drained || known)
 		return;
+	teller->noted[id].drained = true; /* until it does not drain any more: a straggler is no news */
 	name_of(teller, id, text);
 	journal_write(teller->journal, json_pack("{s:s, s:s}", "event", "drained", "backend", text),
 		      "backend %s is drained: it has no connection any more", text);
@@ -246,6 +245,9 @@ void teller_follow(struct teller *teller, const struct model *model)
 	bool first = !teller->model;
 
 	teller->model = model;
+	for (uint32_t id = 0; id < RCXLB_MAX_BACKENDS; id++)
+		if (!model->backend[id].draining)
+			teller->noted[id].drained = false;
 	if (first)
 		note_present(teller);
 }
