@@ -8,7 +8,13 @@
 
 #include "proxy/records.h"
 
-/* One TLS record. tests/bench/pairings.c says what other sizes and ways would bring. */
+/*
+ * One TLS record. `tests/bench/pairings 1024` on Linux 6.18, plain to plain, ms of CPU for each MiB: recv and send 1.00
+ * with 16 KiB, 0.78 with 32, 0.70 with 64; splice through a pipe 0.80, 0.70 and 0.66, but fewer MiB/s (800 to 900 with
+ * 64 KiB), and two descriptors more a direction. sendfile cannot read from a socket. So: recv and send, and 16 KiB,
+ * since a client that does not read holds one. Kernel TLS was measured under emulation only, where the figures of one
+ * way differ more from run to run than the ways do.
+ */
 #define BUFFER_SIZE RECORD_MAX
 
 struct buffer {
