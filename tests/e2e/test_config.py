@@ -190,6 +190,16 @@ def test_loading_again_from_a_file_makes_the_state_equal_it(lab):
     assert [entry["address"] for entry in lab.rcxlb.service()["backends"]] == ["127.0.0.1:3001", "127.0.0.1:3002"]
 
 
+def test_load_from_a_file_starts_the_agent_and_reload_keeps_it(lab):
+    path = write(lab, FILE)
+    lab.rcxlb("load", "-c", path)
+    agent = lab.rcxlb.status()["agent"]
+    assert agent["running"] is True
+    path.write_text(FILE.replace("/readyz", "/healthz"))
+    assert differences(lab) == ["~ service default: health.path /readyz → /healthz"]
+    assert lab.rcxlb.status()["agent"] == agent
+
+
 # reload
 
 

@@ -58,7 +58,7 @@ static int set_text(char to[RCXLB_CHECK_TEXT_LEN], const char *text, struct erro
 		return failed(error, -EINVAL, "'%s' has %zu bytes; it may have 1 to %d", text, length,
 			      RCXLB_CHECK_TEXT_LEN - 1);
 	memset(to, 0, RCXLB_CHECK_TEXT_LEN);
-	memcpy(to, text, length);
+	strcpy(to, text);
 	return 0;
 }
 
@@ -97,15 +97,19 @@ int check_set_body(struct rcxlb_check *check, const char *text, struct error *er
 
 int check_set_status(struct rcxlb_check *check, const char *text, struct error *error)
 {
-	const char *dash = strchr(text, '-');
 	unsigned long from, to;
-	char first[8];
-	int err;
+	char first[8] = "", *dash;
+	int err = -EINVAL;
 
-	snprintf(first, sizeof(first), "%.*s", (int)(dash ? dash - text : 7), text);
-	err = strlen(text) < sizeof(first) ? number_parse(first, 100, 599, &from) : -EINVAL;
-	if (!err)
-		err = number_parse(dash ? dash + 1 : first, 100, 599, &to);
+	if (strlen(text) < sizeof(first)) {
+		strcpy(first, text);
+		dash = strchr(first, '-');
+		if (dash)
+			*dash = 0;
+		err = number_parse(first, 100, 599, &from);
+		if (!err)
+			err = number_parse(dash ? dash + 1 : first, 100, 599, &to);
+	}
 	if (err || to < from)
 		return failed(error, -EINVAL,
 			      "'%s' is no HTTP status from 100 to 599; it is one, or a range as 200-399", text);
