@@ -35,6 +35,7 @@ static const int permitted[] = {
 	SCMP_SYS(getrandom),	  SCMP_SYS(getsockname),
 	SCMP_SYS(getsockopt),	  SCMP_SYS(gettid),
 	SCMP_SYS(gettimeofday),	  SCMP_SYS(ioctl),
+	SCMP_SYS(listen),
 	SCMP_SYS(lseek),	  SCMP_SYS(madvise),
 	SCMP_SYS(mmap),		  SCMP_SYS(mremap),
 	SCMP_SYS(munmap),	  SCMP_SYS(nanosleep),
