@@ -114,8 +114,11 @@ static void close_all(struct agent *agent)
 			event_free(agent->signals[i]);
 	if (agent->watchdog)
 		event_free(agent->watchdog);
-	if (agent->base)
+	if (agent->base) {
+		event_base_loop(agent->base,
+				EVLOOP_NONBLOCK); /* callbacks that were put off let go of what they hold */
 		event_base_free(agent->base);
+	}
 	if (agent->manager >= 0)
 		close(agent->manager);
 	if (agent->workers >= 0)

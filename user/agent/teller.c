@@ -69,7 +69,7 @@ static void tell_listener(struct teller *teller, uint32_t id, const struct rcxlb
 static void take_listener(struct teller *teller, const struct rcxlb_event *event)
 {
 	uint32_t id = event->backend % RCXLB_MAX_BACKENDS;
-	struct rcxlb_backend backend;
+	struct rcxlb_backend backend = {};
 
 	if (watch_backend(teller->watch, id, &backend) || backend.generation != event->generation)
 		return; /* the id is another address's by now */

@@ -19,8 +19,8 @@ static int by_endpoint(const void *a, const void *b)
 
 static int read_services(struct dataplane *dataplane, struct model *model, struct error *error)
 {
-	struct rcxlb_endpoint key, *former = NULL;
-	struct rcxlb_service value;
+	struct rcxlb_endpoint key = {}, *former = NULL;
+	struct rcxlb_service value = {};
 	struct model_service *service;
 	int map = dataplane->map[MAP_services];
 
@@ -64,7 +64,7 @@ static int read_notes(struct dataplane *dataplane, struct model *model, struct e
 
 static int read_backends(struct dataplane *dataplane, struct model *model, struct error *error)
 {
-	struct rcxlb_backend value;
+	struct rcxlb_backend value = {}; /* set by the kernel, which valgrind does not see */
 
 	for (uint32_t id = 0; id < RCXLB_MAX_BACKENDS; id++) {
 		int err = bpf_map_lookup_elem(dataplane->map[MAP_backends], &id, &value);
@@ -111,8 +111,8 @@ static bool is_down(const struct rcxlb_health *health)
 
 static int read_backend_facts(struct dataplane *dataplane, struct facts *facts, struct error *error)
 {
-	struct rcxlb_backend backend;
-	struct rcxlb_health health;
+	struct rcxlb_backend backend = {};
+	struct rcxlb_health health = {};
 	int err = 0;
 
 	for (uint32_t id = 0; id < RCXLB_MAX_BACKENDS && !err; id++) {
@@ -208,7 +208,7 @@ static int read_counters(struct dataplane *dataplane, struct facts *facts, struc
 
 int dataplane_facts(struct dataplane *dataplane, struct facts *ret, struct error *error)
 {
-	uint32_t key, *former = NULL;
+	uint32_t key = 0, *former = NULL;
 	int err;
 
 	memset(ret, 0, sizeof(*ret));

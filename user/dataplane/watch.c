@@ -95,7 +95,7 @@ struct dataplane *watch_dataplane(struct watch *watch)
 
 int watch_revision(struct watch *watch, uint64_t *ret, struct error *error)
 {
-	struct rcxlb_meta meta;
+	struct rcxlb_meta meta = {};
 	__u32 zero = 0;
 	int err = bpf_map_lookup_elem(watch->dataplane->map[MAP_meta], &zero, &meta);
 
@@ -194,8 +194,8 @@ int watch_backend(struct watch *watch, uint32_t backend, struct rcxlb_backend *r
 
 struct rcxlb_load watch_load(struct watch *watch, uint32_t backend)
 {
-	struct rcxlb_backend of;
-	struct rcxlb_load load;
+	struct rcxlb_backend of = {};
+	struct rcxlb_load load = {};
 
 	if (watch_backend(watch, backend, &of) ||
 	    bpf_map_lookup_elem(watch->dataplane->map[MAP_load], &backend, &load) || load.generation != of.generation)
@@ -221,6 +221,8 @@ uint64_t watch_untold(struct watch *watch)
 {
 	struct rcxlb_exits each[watch->cpus];
 	uint64_t sum = 0;
+
+	memset(each, 0, sizeof(each));
 
 	for (uint32_t i = 0; i <= RCXLB_MAX_SERVICES; i++)
 		if (!bpf_map_lookup_elem(watch->dataplane->map[MAP_exits], &i, each))
