@@ -10,7 +10,7 @@
  * Fault-safe reads of kernel objects at an address that is a plain number: by loads where the kernel has
  * bpf_rdonly_cast() (6.2), which take a nanosecond, else by bpf_probe_read_kernel(). User space sets the flag.
  */
-extern const void *bpf_rdonly_cast(const void *object, __u32 type) __ksym __weak;
+extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym __weak; /* as newer headers of libbpf have it */
 
 /* Does the kernel have bpf_rdonly_cast()? */
 const volatile bool has_rdonly_cast = false;
