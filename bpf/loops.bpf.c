@@ -53,9 +53,10 @@
 #define TASK_HALTED	   (4u | 8u | 0x8000u) /* __TASK_STOPPED, __TASK_TRACED, TASK_FROZEN */
 #define JOBCTL_TRAP_FREEZE (1ul << 23)	       /* cgroup.freeze */
 
-extern const void ep_poll_callback __ksym __weak;
-extern const void pollwake __ksym __weak;
-extern const void autoremove_wake_function __ksym __weak;
+/* Where these functions of the kernel are: user space fills it in. 0: not known, and no waiter has that. */
+const volatile __u64 ep_poll_callback = 0;
+const volatile __u64 pollwake = 0;
+const volatile __u64 autoremove_wake_function = 0;
 
 #define UNSEEN LOOPS_SIGHT(RCXLB_LOOP_UNKNOWN, 0)
 #define NOBODY LOOPS_SIGHT(RCXLB_LOOP_STOPPED + 1, 0)
@@ -81,7 +82,7 @@ static __always_inline __u64 epoll_of(__u64 waiter)
 {
 	__u64 item;
 
-	if (!epoll_is_known() || PEEK_UNTYPED(waiter, wait_queue_entry, func) != (__u64)&ep_poll_callback)
+	if (!epoll_is_known() || PEEK_UNTYPED(waiter, wait_queue_entry, func) != ep_poll_callback)
 		return 0;
 	item = PEEK_POINTER(CONTAINER(waiter, eppoll_entry, wait), eppoll_entry, base);
 	return PEEK_POINTER(item, epitem, ep);
@@ -347,15 +348,15 @@ static __always_inline __u32 waiter_sight(struct rcxlb_loops *loops, __u32 backe
 
 	if (!wakes)
 		return UNSEEN;
-	if (wakes == (__u64)&ep_poll_callback && epoll_is_known()) {
+	if (wakes == ep_poll_callback && epoll_is_known()) {
 		it = PEEK_POINTER(CONTAINER(waiter, eppoll_entry, wait), eppoll_entry, base);
 		it = PEEK_POINTER(it, epitem, ep);
 		return it ? epoll_sight(loops, backend, it, now, blocked_ns) : UNSEEN;
 	}
 	it = PEEK_UNTYPED(waiter, wait_queue_entry, private);
-	if (wakes == (__u64)&autoremove_wake_function) /* accept(): leaves the queue when it is woken */
+	if (wakes == autoremove_wake_function) /* accept(): leaves the queue when it is woken */
 		return saw_asleep(loops, 0, it, now);
-	if (wakes == (__u64)&pollwake && bpf_core_field_exists(struct poll_wqueues, polling_task)) {
+	if (wakes == pollwake && bpf_core_field_exists(struct poll_wqueues, polling_task)) {
 		if (PEEK(it, poll_wqueues, triggered))
 			return LOOPS_SIGHT(RCXLB_LOOP_ALIVE, 0);
 		return saw_asleep(loops, 0, PEEK_POINTER(it, poll_wqueues, polling_task), now);

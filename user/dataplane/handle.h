@@ -41,6 +41,8 @@ enum dataplane_iterator {
 
 extern const char *const iterator_names[ITERATORS];
 
+struct rcxlb_bpf; /* the programs, as bpftool makes it */
+
 struct dataplane {
 	struct place place;
 	struct rcxlb_meta meta;
@@ -71,8 +73,11 @@ int handle_is_ours(const char *path, struct error *error);
 long handle_iterate(struct dataplane *dataplane, enum dataplane_iterator which, void *to, size_t size,
 		    struct error *error);
 
-/* Does the kernel have this function for BPF programs (a kfunc)? */
-bool handle_has_function(const char *name);
+/* Address of a function of the kernel's own, by its name of at most 31 bytes; 0 when it has none, or does not tell. */
+uint64_t handle_symbol(const char *name);
+
+/* Tells programs that are open and not loaded yet what they have to know of the running kernel. */
+void handle_tell_kernel(struct rcxlb_bpf *skel);
 
 /* 1 when rcxlb is loaded, 0 when not, -errno when that cannot be known. */
 int handle_is_loaded(const struct place *place, struct error *error);

@@ -83,7 +83,7 @@ static int load_programs(struct dataplane *dataplane, struct rcxlb_bpf **ret, st
 		return failed(error, err, "cannot open the BPF programs: %s", strerror(-err));
 	}
 	skel->rodata->netns_cookie = dataplane->meta.netns_cookie;
-	skel->rodata->has_rdonly_cast = handle_has_function("bpf_rdonly_cast");
+	handle_tell_kernel(skel);
 	bpf_program__set_autoload(skel->progs.guard, false); /* libxdp loads it */
 	for (int i = 0; i < MAPS && !err; i++)
 		if (dataplane->map[i] >= 0)

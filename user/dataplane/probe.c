@@ -109,25 +109,10 @@ static int try_cgroup(const struct btf *kernel)
 	return 0;
 }
 
-/* Does the kernel tell where this function or object of its own is? */
-static bool has_symbol(const char *name)
-{
-	FILE *symbols = fopen("/proc/kallsyms", "re");
-	char line[512], found[256];
-	unsigned long long address;
-	bool has = false;
-
-	while (symbols && !has && fgets(line, sizeof(line), symbols))
-		has = sscanf(line, "%llx %*c %255s", &address, found) == 2 && address && !strcmp(found, name);
-	if (symbols)
-		fclose(symbols);
-	return has;
-}
-
 static int try_epoll(const struct btf *kernel)
 {
 	return has_member(kernel, "eventpoll", "wq") && has_member(kernel, "eppoll_entry", "base") &&
-		       has_member(kernel, "epitem", "ep") && has_symbol("ep_poll_callback")
+		       has_member(kernel, "epitem", "ep") && handle_symbol("ep_poll_callback")
 		   ? 0
 		   : -EOPNOTSUPP;
 }
@@ -157,7 +142,7 @@ static int try_programs(const struct btf *kernel)
 	(void)kernel;
 	if (!skel)
 		return -errno;
-	skel->rodata->has_rdonly_cast = handle_has_function("bpf_rdonly_cast");
+	handle_tell_kernel(skel);
 	err = rcxlb_bpf__load(skel);
 	rcxlb_bpf__destroy(skel);
 	return err;
@@ -174,16 +159,6 @@ static int try_dispatcher(const struct btf *kernel)
 {
 	(void)kernel;
 	return as_errno(libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_EXT, NULL));
-}
-
-bool handle_has_function(const char *name)
-{
-	struct btf *kernel = btf__load_vmlinux_btf();
-	bool has = !libbpf_get_error(kernel) && btf__find_by_name_kind(kernel, name, BTF_KIND_FUNC) > 0;
-
-	if (!libbpf_get_error(kernel))
-		btf__free(kernel);
-	return has;
 }
 
 static const struct {
