@@ -30,6 +30,16 @@ def pytest_sessionstart(session):
         pytest.exit(f"{settings.BINARY} does not exist; run make", 1)
 
 
+def pytest_collection_modifyitems(config, items):
+    """The part that is asked for. What was left out of that by its marker is still there, as skipped."""
+    left = [item for at, item in enumerate(items) if at % settings.PARTS != settings.PART - 1]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for at, item in enumerate(items) if at % settings.PARTS == settings.PART - 1]
+    for item in items:
+        if settings.OTHER_KERNEL and item.get_closest_marker("no_kernel"):
+            item.add_marker(pytest.mark.skip(reason="asks user space alone, which is the same on every kernel"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def bpffs():
     """A bpffs where a host has it."""

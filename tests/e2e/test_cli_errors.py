@@ -158,7 +158,8 @@ def assert_one_line(result, code, names):
     return lines[0]
 
 
-@pytest.mark.parametrize("words, code, names", [pytest.param(*row[1:], id=row[0]) for row in WRONG])
+@pytest.mark.parametrize("words, code, names", [
+    pytest.param(*row[1:], id=row[0], marks=pytest.mark.no_kernel if row[2] == 2 else ()) for row in WRONG])
 def test_wrong_use_is_one_clear_line_and_changes_nothing(shared_lab, words, code, names):
     before = configured(shared_lab.rcxlb.status())
     result = shared_lab.rcxlb.attempt(*words)

@@ -25,6 +25,7 @@ HELP = {
 }
 
 
+@pytest.mark.no_kernel
 @pytest.mark.parametrize("words", HELP, ids=" ".join)
 def test_help_exits_0_and_names_the_options(shared_lab, words):
     result = shared_lab.rcxlb.attempt(*(word for word in words if word), "--help")
@@ -34,6 +35,7 @@ def test_help_exits_0_and_names_the_options(shared_lab, words):
         assert option in result.out, f"{option} is not in:\n{result.out}"
 
 
+@pytest.mark.no_kernel
 def test_help_needs_nothing_loaded(lab):
     assert "load" in lab.rcxlb("--help")
     assert "--listen" in lab.rcxlb("load", "--help")

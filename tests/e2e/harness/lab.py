@@ -63,7 +63,8 @@ class Lab:
 
     def start(self, words, ready=None, namespace=None):
         mortal = ["setpriv", "--pdeathsig", "KILL"]  # whatever becomes of the tests
-        process = Process((namespace or self.host).command(*mortal, *words), ready=ready)
+        with (namespace or self.host).entered():
+            process = Process([*mortal, *words], ready=ready)
         self.processes.append(process)
         return process
 

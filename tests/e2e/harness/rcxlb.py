@@ -42,24 +42,27 @@ class Rcxlb:
         return {**os.environ, "RCXLB_PIN_DIR": str(self.pins), "RCXLB_RUN_DIR": str(self.runs), **more}
 
     def words(self, *arguments, before=()):
-        """The command line. `before` stands between entering the namespace and the program."""
-        return self.namespace.command(*before, *settings.WRAPPER, self.binary, *arguments)
+        """The command line. `before` stands in front of the program."""
+        return [str(word) for word in (*before, *settings.WRAPPER, self.binary, *arguments)]
 
     def popen(self, *arguments):
-        return subprocess.Popen(
-            self.words(*arguments), env=self.environment(), stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )
+        with self.namespace.entered():
+            return subprocess.Popen(
+                self.words(*arguments), env=self.environment(), stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            )
 
     def attempt(self, *arguments, before=(), **environment):
         """Runs to its end, however that is."""
         return self.execute(self.words(*arguments, before=before), arguments, **environment)
 
     def execute(self, words, arguments, **environment):
-        done = subprocess.run(
-            words, env=self.environment(**environment), stdin=subprocess.DEVNULL, capture_output=True,
-            text=True, check=False, timeout=settings.COMMAND_SECONDS,
-        )
+        """The same of any command line, in the namespace."""
+        with self.namespace.entered():
+            done = subprocess.run(
+                words, env=self.environment(**environment), stdin=subprocess.DEVNULL, capture_output=True,
+                text=True, check=False, timeout=settings.COMMAND_SECONDS,
+            )
         return check_sound(Result(["rcxlb", *map(str, arguments)], done.returncode, done.stdout, done.stderr))
 
     def __call__(self, *arguments):

@@ -10,6 +10,10 @@ OTHER_BINARY = os.environ.get("RCXLB_OTHER")
 WRAPPER = shlex.split(os.environ.get("RCXLB_WRAPPER", ""))
 SCALE = float(os.environ.get("RCXLB_TEST_SCALE", "1"))
 SLOW_MACHINE = bool(os.environ.get("RCXLB_TEST_SLOW_MACHINE"))  # emulated or watched: times say nothing
+# On another kernel: what no kernel can change need not be asked again there.
+OTHER_KERNEL = bool(os.environ.get("RCXLB_TEST_OTHER_KERNEL"))
+# "1/3": of the tests, the first of three parts, which may run at the same time.
+PART, PARTS = map(int, os.environ.get("RCXLB_TEST_PART", "1/1").split("/"))
 NODE_INSTANCE = ROOT / "scripts" / "demo" / "instance.js"
 
 # A wrapper such as valgrind makes every command many times slower.
