@@ -79,6 +79,13 @@ uint64_t handle_symbol(const char *name);
 /* Tells programs that are open and not loaded yet what they have to know of the running kernel. */
 void handle_tell_kernel(struct rcxlb_bpf *skel);
 
+/*
+ * The first thing that libbpf or the verifier complained about since handle_forget_complaint(), as one line, or an empty
+ * string; with --verbose always that, as it is printed then. For one thread.
+ */
+const char *handle_complaint(void);
+void handle_forget_complaint(void);
+
 /* 1 when rcxlb is loaded, 0 when not, -errno when that cannot be known. */
 int handle_is_loaded(const struct place *place, struct error *error);
 

@@ -60,7 +60,9 @@ static struct bpf_program *program_of(struct rcxlb_bpf *skel, const char *name)
 static int say_what_is_missing(int err, struct error *error)
 {
 	struct feature features[FEATURES];
+	char complaint[200];
 
+	snprintf(complaint, sizeof(complaint), "%s", handle_complaint());
 	dataplane_probe(features);
 	for (int i = 0; i < FEATURES; i++)
 		if (features[i].needed && features[i].err && strcmp(features[i].name, "programs"))
@@ -68,8 +70,8 @@ static int say_what_is_missing(int err, struct error *error)
 				      "the kernel does not have, or not permit, %s (%s): it is needed for %s; " NEEDS,
 				      features[i].name, strerror(-features[i].err), features[i].purpose);
 	return failed(error, err,
-		      "the kernel did not take the BPF programs (%s): " NEEDS "; --verbose shows what it said",
-		      strerror(-err));
+		      "the kernel did not take the BPF programs (%s%s%s): " NEEDS "; --verbose shows what it said",
+		      strerror(-err), complaint[0] ? "; " : "", complaint);
 }
 
 /* Loads the programs, on the maps that the handle has; makes those that it has not. */
@@ -88,6 +90,7 @@ static int load_programs(struct dataplane *dataplane, struct rcxlb_bpf **ret, st
 	for (int i = 0; i < MAPS && !err; i++)
 		if (dataplane->map[i] >= 0)
 			err = bpf_map__reuse_fd(object_map(skel, i), dataplane->map[i]);
+	handle_forget_complaint();
 	if (!err)
 		err = rcxlb_bpf__load(skel);
 	for (int i = 0; i < MAPS && !err; i++)
