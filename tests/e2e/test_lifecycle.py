@@ -144,13 +144,6 @@ def test_without_the_guard_no_xdp_program_is_attached(lab):
     assert lab.who() == "i3001"
 
 
-def test_load_says_that_there_is_no_agent(lab):
-    result = lab.rcxlb.attempt("load", "eth0")
-    assert result.code == 0, str(result)
-    assert "agent" in result.out + result.err
-    assert lab.rcxlb.status()["agent"]["running"] is False
-
-
 def test_pins_are_readable_by_root_alone(lab):
     lab.load_with(3001)
     folder = lab.rcxlb.pins

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The agent under valgrind, with its sandbox: everything that a check may meet, followers, metrics, changes."""
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from harness import agent, settings
+from harness.agent import AUTO, HTTP, Follower
+from harness.moods import Moody
+from harness.poll import wait_until
+from harness.settings import ROOT
+
+VALGRIND = ["valgrind", "-q", "--vgdb=no", "--error-exitcode=99", "--leak-check=full",
+            "--errors-for-leak-kinds=definite,indirect,possible",
+            f"--suppressions={ROOT / 'tests/e2e/valgrind.supp'}"]
+MOODS = ["200", "503", "silent", "drip", "close", "reset", "garbage", "head 100", "interim 200", "only /livez"]
+SECONDS = 60
+
+
+def is_sanitized():
+    return b"__asan_init" in settings.BINARY.read_bytes()
+
+
+@pytest.mark.skipif(not shutil.which("valgrind"), reason="valgrind is not installed")
+@pytest.mark.skipif(bool(settings.WRAPPER) or is_sanitized(), reason="it is watched by something else already")
+@pytest.mark.parametrize("kind", [HTTP, AUTO])
+def test_no_error_and_no_leak(lab, kind):
+    moody = Moody(lab, 3001, 3000 + len(MOODS))
+    for port, mood in enumerate(MOODS, 3001):
+        moody.feel(mood, port)
+    lab.load()
+    agent.set_check(lab, kind=kind, interval=300, timeout=600)
+    lab.rcxlb("backends", "add", f"127.0.0.1:3001-{moody.last + 2}")
+    process = subprocess.Popen(
+        lab.host.command(*VALGRIND, settings.BINARY, "load", "eth0", "--foreground"), env=lab.rcxlb.environment(),
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )
+    try:
+        wait_until(lambda: agent.pid(lab), "it works", 20)
+        with Follower(lab, "--connections") as follower:
+            assert not lab.refused()
+            follower.await_event(event="connection")
+            wait_until(lambda: len({port for port, _, _ in moody.checks()}) == len(MOODS), "all were checked", 20)
+            moody.restart()
+            lab.rcxlb("backends", "drain", "127.0.0.1:3002")
+            lab.rcxlb("backends", "del", "127.0.0.1:3003-3005")
+            follower.await_event(event="drained", seconds=20)
+            with lab.host.socket() as sock:
+                sock.settimeout(SECONDS)
+                sock.connect(("127.0.0.1", 9465))
+                sock.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+                assert b"200 OK" in sock.recv(4096)
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=SECONDS)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0, log[-4000:]
