@@ -116,10 +116,11 @@ class Manager:
 @contextlib.contextmanager
 def foreground(lab, rcxlb=None, **environment):
     rcxlb = rcxlb or lab.rcxlb
-    process = subprocess.Popen(
-        rcxlb.words("load", "eth0", "--foreground"), env=rcxlb.environment(**environment), stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )
+    with lab.host.entered():
+        process = subprocess.Popen(
+            rcxlb.words("load", "eth0", "--foreground"), env=rcxlb.environment(**environment),
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )
     try:
         yield process
     finally:

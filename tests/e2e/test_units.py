@@ -188,7 +188,8 @@ def unit_words(lab, setting):
 def start_agent(lab, unit, manager):
     """What the unit starts."""
     environment = lab.rcxlb.environment(NOTIFY_SOCKET=str(manager.path), WATCHDOG_USEC="200000")
-    process = Process(lab.rcxlb.words(*unit_words(lab, "ExecStart"), before=unit), env=environment)
+    with lab.host.entered():
+        process = Process(lab.rcxlb.words(*unit_words(lab, "ExecStart"), before=unit), env=environment)
     lab.processes.append(process)
     manager.await_word("READY=1", process)
     return process

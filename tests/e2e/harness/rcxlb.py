@@ -42,7 +42,7 @@ class Rcxlb:
         return {**os.environ, "RCXLB_PIN_DIR": str(self.pins), "RCXLB_RUN_DIR": str(self.runs), **more}
 
     def words(self, *arguments, before=()):
-        """The command line. `before` stands in front of the program."""
+        """The command line, to be started in the namespace. `before` stands in front of the program."""
         return [str(word) for word in (*before, *settings.WRAPPER, self.binary, *arguments)]
 
     def popen(self, *arguments):
