@@ -65,7 +65,14 @@ static const struct {
 	{ "a key that is a list", "services: []\n[a, b]: c\n", 2, "a key is a word" },
 	{ "a key twice", LISTEN "  hash: tuple\n  hash: client\n", 5, "'hash': the key is there already, in line 4" },
 	{ "the services twice", "services: []\nxdp: off\nservices: []\n", 3, "already, in line 1" },
-	{ "a key that comes later", LISTEN "  tls: {certificate: a, key: b}\n", 4, "does not have this yet" },
+	{ "a key that comes later", LISTEN "  http: {forwarded: true}\n", 4,
+	  "'http': rcxlb " RCXLB_VERSION " does not have this yet" },
+	{ "a certificate without a key", LISTEN "  tls:\n    certificate: /a\n", 5,
+	  "'key': it is missing in services[].tls[]" },
+	{ "a certificate by a path from nowhere", LISTEN "  tls: {certificate: a.pem, key: /b}\n", 4,
+	  "'a.pem': the path 'a.pem' must begin with '/'" },
+	{ "a number for a certificate", LISTEN "  tls: 1\n", 4, "'tls': " },
+	{ "more workers than there can be", "services: []\nagent: {workers: 65}\n", 2, "'65': it is auto or 1 to 64" },
 	{ "a guard", "services: []\nguard: {deny: [\"203.0.113.0/24\"]}\n", 2, "'guard': rcxlb " },
 	{ "a mapping for a list", "services: {name: a}\n", 1, "'services': it is a mapping here; it must be a list" },
 	{ "a text for a list", "services:\n- name: a\n  listen: \"*:80\"\n", 3,
@@ -479,6 +486,12 @@ static void draw_service(struct model *model, int number)
 	service.blocked_ms = 1 + draw(60000);
 	service.slow_start_ms = draw(3600001);
 	draw_check(&service.check);
+	service.tls.certificates = draw(3);
+	for (uint32_t i = 0; i < service.tls.certificates; i++) {
+		service.tls.file[i].certificate[0] = service.tls.file[i].key[0] = '/';
+		draw_text(service.tls.file[i].certificate + 1, RCXLB_PATH_LEN - 2, "abc/. :*'\"\\");
+		draw_text(service.tls.file[i].key + 1, RCXLB_PATH_LEN - 2, "abc/. -#&[]{}~");
+	}
 	for (int i = 0, count = 1 + draw(8); i < count; i++) {
 		static const char *const forms[] = { "*:%d", "192.0.2.7:%d", "[2001:db8::7]:%d", "0.0.0.0:%d",
 						     "[::]:%d" };
@@ -502,6 +515,7 @@ static void draw_model(struct model *model)
 		model->settings.metrics = endpoint_any(draw(2), draw(2) * 9000);
 	if (!model->settings.metrics.port)
 		model->settings.metrics = (struct rcxlb_endpoint){};
+	model->settings.workers = draw(RCXLB_MAX_WORKERS + 1);
 	model->hash_key[0] = (uint64_t)draw(0xffffffff) << 32 | draw(0xffffffff);
 	model->hash_key[1] = 1 + draw(100);
 	for (int i = 0; i < services; i++)
