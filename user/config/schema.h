@@ -28,8 +28,6 @@ struct draft_value {
 struct config_key {
 	const char *section; /* as "services[].health"; empty: the file itself */
 	const char *name;
-	enum config_kind kind;
-	bool needed; /* a section without it is an error */
 	unsigned long least, most;
 	const char *values;  /* what may stand there, in words; NULL: kind and range say it */
 	const char *usual;   /* what holds when it is not there, in words; NULL: nothing */
@@ -43,6 +41,9 @@ struct config_key {
 	 * for. */
 	void *(*open)(void *section, struct error *error);
 	const char *bare;
+
+	enum config_kind kind;
+	bool needed; /* a section without it is an error */
 	bool single; /* a list may be written as its only entry */
 };
 
