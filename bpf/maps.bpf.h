@@ -61,7 +61,7 @@ struct {
 /* Written by the agent. */
 MAP(health, ARRAY, RCXLB_MAX_BACKENDS, __u32, struct rcxlb_health, BPF_F_MMAPABLE);         /* steer, user space */
 MAP(probes, HASH, RCXLB_MAX_PROBES, struct rcxlb_endpoint, __u32, 0);                       /* steer */
-MAP(crew, ARRAY, 1, __u32, struct rcxlb_crew, 0);                                           /* steer */
+MAP(crew, ARRAY, 1, __u32, struct rcxlb_crew, BPF_F_MMAPABLE);                              /* steer; and by unload */
 MAP(workers, SOCKMAP, 2 * RCXLB_MAX_SERVICES * RCXLB_MAX_WORKERS, __u32, __u64, 0);             /* steer */
 MAP(audience, ARRAY, 1, __u32, struct rcxlb_audience, 0);                                   /* steer */
 

@@ -293,14 +293,15 @@ struct rcxlb_exits {
 /*
  * Map `workers`: worker W's listening socket for IPv4 clients of service S is entry RCXLB_WORKER_KEY(S, W, 0), that for
  * IPv6 clients the same with 1: only a socket that listens on every address could take both. Map `crew`, one entry: how
- * many of them there are; number 0: they are to end.
+ * many of them there are. It is compared and exchanged as one number by who shares it with the kernel.
  */
 #define RCXLB_WORKER_KEY(service, worker, ipv6)                                                                        \
 	(((ipv6) * RCXLB_MAX_SERVICES + (service)) * RCXLB_MAX_WORKERS + (worker))
 struct rcxlb_crew {
 	__u32 workers;
 	__u32 number; /* another one each time that others take over: who belongs to a former crew ends */
-};
+} __attribute__((aligned(8)));
+#define RCXLB_CREW_DISMISSED 0xffffffffu /* unloaded: all end, and no other crew will be in charge */
 
 /*
  * A worker reaches an instance by dialling this address, from one in RCXLB_LEG_NET that it has told of in `peers`: steer

@@ -242,8 +242,10 @@ static int start_all(struct crew *crew, struct error *error)
 		err = start_worker(crew, i, material, error);
 	material_forget(material);
 	free(material);
-	if (!err && watch_set_crew(crew->watch, crew->workers, crew->number))
-		err = failed(error, -EIO, "cannot put the workers in charge");
+	if (!err)
+		err = watch_set_crew(crew->watch, crew->workers, crew->number);
+	if (err && !error->text[0])
+		error_set(error, "cannot put the workers in charge: %s", strerror(-err));
 	for (uint32_t i = 0; i < crew->workers && err; i++)
 		if (crew->member[i].pid)
 			kill(crew->member[i].pid, SIGKILL);

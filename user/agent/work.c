@@ -58,7 +58,7 @@ static void on_look(evutil_socket_t fd, short what, void *context)
 	(void)what;
 	follow_tickets(running);
 	number = watch_crew(running->work->watch).number;
-	if (number == running->work->crew || (number && ++running->former < LINGER_S / LOOK_S))
+	if (number == running->work->crew || (number != RCXLB_CREW_DISMISSED && ++running->former < LINGER_S / LOOK_S))
 		return;
 	worker_drain(running->worker);
 	if (!worker_counters(running->worker)->open)

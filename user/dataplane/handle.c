@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -56,6 +57,24 @@ int handle_is_loaded(const struct place *place, struct error *error)
 	if (errno == ENOENT || errno == ENOTDIR)
 		return 0;
 	return failed(error, -errno, "cannot look into %s: %s; rcxlb needs root", place->pins, strerror(errno));
+}
+
+int handle_change_crew(int map, const struct rcxlb_crew *to)
+{
+	struct rcxlb_crew *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED, map, 0), seen,
+			  wished;
+	int err = 0;
+
+	if (shared == MAP_FAILED)
+		return -errno;
+	__atomic_load(shared, &seen, __ATOMIC_ACQUIRE);
+	do {
+		wished = *to;
+		if (seen.number == RCXLB_CREW_DISMISSED)
+			err = -ESHUTDOWN;
+	} while (!err && !__atomic_compare_exchange(shared, &seen, &wished, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+	munmap(shared, sizeof(*shared));
+	return err;
 }
 
 static int open_map(struct dataplane *dataplane, int which, struct error *error)
@@ -215,7 +234,8 @@ long handle_iterate(struct dataplane *dataplane, enum dataplane_iterator which, 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno != EAGAIN) /* the program said that it has seen enough */
-			err = failed(error, -errno, "the program `%s` stopped: %s", iterator_names[which], strerror(errno));
+			err = failed(error, -errno, "the program `%s` stopped: %s", iterator_names[which],
+				     strerror(errno));
 		if (n <= 0)
 			break;
 		if (room)

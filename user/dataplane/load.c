@@ -169,13 +169,12 @@ static struct place building_place(const struct place *place)
 /* Those of the proxied path, who end with their last connection. */
 static void dismiss_workers(struct dataplane *dataplane)
 {
-	struct rcxlb_crew nobody = {};
+	struct rcxlb_crew nobody = { .number = RCXLB_CREW_DISMISSED };
 	char path[PATH_MAX];
-	__u32 zero = 0;
 
 	dataplane->map[MAP_crew] = bpf_obj_get(place_pin(&dataplane->place, map_names[MAP_crew], path));
 	if (dataplane->map[MAP_crew] >= 0)
-		bpf_map_update_elem(dataplane->map[MAP_crew], &zero, &nobody, BPF_ANY);
+		handle_change_crew(dataplane->map[MAP_crew], &nobody);
 }
 
 /* Takes away what is in a folder of ours: steering first. Needs nothing of it to be whole. */

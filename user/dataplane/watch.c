@@ -164,9 +164,8 @@ int watch_worker(struct watch *watch, uint32_t service, uint32_t worker, bool ip
 int watch_set_crew(struct watch *watch, uint32_t workers, uint32_t number)
 {
 	struct rcxlb_crew crew = { .workers = workers, .number = number };
-	__u32 zero = 0;
 
-	return bpf_map_update_elem(watch->dataplane->map[MAP_crew], &zero, &crew, BPF_ANY);
+	return handle_change_crew(watch->dataplane->map[MAP_crew], &crew);
 }
 
 struct rcxlb_crew watch_crew(struct watch *watch)

@@ -48,7 +48,10 @@ void watch_unpeer(struct watch *watch, const struct rcxlb_endpoint *local);
 /* Connections of a proxied service that worker number `worker` shall have go to this listening socket: IPv4 or IPv6. */
 int watch_worker(struct watch *watch, uint32_t service, uint32_t worker, bool ipv6, int listener);
 
-/* Who takes connections of proxied services. The crew that was set last is in charge; 0 when it was unloaded. */
+/*
+ * Who takes connections of proxied services: the crew that was set last is in charge. -ESHUTDOWN when rcxlb was
+ * unloaded: then nobody is any more.
+ */
 int watch_set_crew(struct watch *watch, uint32_t workers, uint32_t number);
 struct rcxlb_crew watch_crew(struct watch *watch);
 

@@ -87,7 +87,10 @@ def agents_of(lab):
 
 def _is_agent(lab, number):
     try:
-        return os.readlink(f"/proc/{number}/exe") == str(lab.rcxlb.binary) and is_alive(number)
+        if os.readlink(f"/proc/{number}/exe") != str(lab.rcxlb.binary):
+            return False
+        name = Path(f"/proc/{number}/comm").read_text(encoding="ascii").strip()
+        return name not in ("rcxlb-super", "rcxlb-worker") and is_alive(number)
     except (FileNotFoundError, ProcessLookupError):
         return False
 
