@@ -56,7 +56,10 @@ static struct bpf_program *program_of(struct rcxlb_bpf *skel, const char *name)
 	return bpf_object__find_program_by_name(skel->obj, name);
 }
 
-/* The kernel did not take the programs: which of the things that they need does it not have? */
+/*
+ * The kernel did not take the programs: which of the things that they need does it not have? Its EINVAL is not ours,
+ * which means a wrong command line.
+ */
 static int say_what_is_missing(int err, struct error *error)
 {
 	struct feature features[FEATURES];
@@ -64,6 +67,7 @@ static int say_what_is_missing(int err, struct error *error)
 
 	snprintf(complaint, sizeof(complaint), "%s", handle_complaint());
 	dataplane_probe(features);
+	err = err == -EINVAL ? -ENOTSUP : err;
 	for (int i = 0; i < FEATURES; i++)
 		if (features[i].needed && features[i].err && strcmp(features[i].name, "programs"))
 			return failed(error, err,
