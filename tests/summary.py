@@ -10,7 +10,7 @@ SKIPPED_BY_CMOCKA = "times say nothing on a machine that is emulated or watched 
 
 
 def cases(folder):
-    for path in sorted(pathlib.Path(folder).glob("*.xml")):
+    for path in sorted(pathlib.Path(folder).rglob("*.xml")):
         try:
             root = ElementTree.parse(path).getroot()
         except ElementTree.ParseError as error:
@@ -21,7 +21,7 @@ def cases(folder):
             wrong = [*case.iter("failure"), *case.iter("error")]
             skipped = case.find("skipped")
             if wrong:
-                yield name, "failed", (wrong[0].get("message") or wrong[0].text or "").strip().split("\n")[0]
+                yield name, "failed", " ".join((wrong[0].get("message") or wrong[0].text or "").split())
             elif skipped is not None:
                 yield name, "skipped", skipped.get("message") or SKIPPED_BY_CMOCKA
             else:
@@ -37,7 +37,7 @@ def main(arguments):
         for name, outcome, reason in cases(folder):
             row[outcome] += 1
             if outcome != "passed":
-                print(f"{title}: {outcome}: {name}: {reason[:200]}")
+                print(f"{title}: {outcome}: {name}: {reason[:500]}")
         if not sum(row.values()):
             print(f"{title}: failed: no test has left results in {folder}")
             row["failed"] = 1
