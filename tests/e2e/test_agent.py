@@ -13,7 +13,7 @@ from harness import agent, settings
 from harness.agent import Follower
 from harness.lab import CLIENTS4, HOST4, node_reason
 from harness.moods import Moody
-from harness.poll import wait_until
+from harness.poll import wait_equal, wait_until
 from harness.rcxlb import Rcxlb
 from harness.settings import COMMAND_SECONDS, scaled
 
@@ -27,6 +27,11 @@ def other_build(lab):
     return Rcxlb(lab.host, lab.rcxlb.pins, lab.rcxlb.runs, settings.OTHER_BINARY)
 
 
+def await_agents(lab, wanted):
+    """What an agent started ends a moment after it."""
+    wait_equal(lambda: agent.agents_of(lab), wanted, "agents")
+
+
 def end(lab, number):
     lab.rcxlb("unload")
     assert not agent.is_alive(number)
@@ -37,13 +42,13 @@ def test_load_starts_it_and_unload_ends_it(lab):
     lab.rcxlb("load", "eth0")
     number = agent.pid(lab)
     assert lab.rcxlb.status()["agent"] == {"running": True, "pid": number}
-    assert agent.agents_of(lab) == [number]
+    await_agents(lab, [number])
     assert os.getsid(number) == number
     for fd in (0, 1, 2):
         assert os.readlink(f"/proc/{number}/fd/{fd}") == "/dev/null"
     assert os.readlink(f"/proc/{number}/cwd") == "/"
     lab.rcxlb("load", "eth0")
-    assert agent.agents_of(lab) == [number]
+    await_agents(lab, [number])
     assert "agent running" in lab.rcxlb("status")
     end(lab, number)
 
@@ -51,7 +56,7 @@ def test_load_starts_it_and_unload_ends_it(lab):
 def test_without_an_agent(lab):
     lab.load()
     assert lab.rcxlb.status()["agent"] == {"running": False}
-    assert agent.agents_of(lab) == []
+    await_agents(lab, [])
     assert "no agent" in lab.rcxlb("status")
     result = lab.rcxlb.attempt("events")
     assert result.code == 1 and "no agent is running" in result.err
@@ -163,7 +168,7 @@ def test_the_foreground_takes_the_place_of_the_background(lab):
     with foreground(lab, NOTIFY_SOCKET=str(manager.path)) as process:
         assert manager.hear() == "READY=1"
         assert not agent.is_alive(number)
-        assert agent.agents_of(lab) == [process.pid]
+        await_agents(lab, [process.pid])
 
 
 @needs_other
@@ -192,9 +197,9 @@ def test_of_many_loads_at_once_one_starts_it(lab):
                     if process.returncode]
         assert failures == []
         number = agent.pid(lab)
-        assert agent.agents_of(lab) == [number]
+        await_agents(lab, [number])
         agent.kill(number)
-        assert agent.agents_of(lab) == []
+        await_agents(lab, [])
 
 
 def test_loads_and_unloads_at_once_leave_one_or_none(lab):
@@ -205,7 +210,7 @@ def test_loads_and_unloads_at_once_leave_one_or_none(lab):
         loaded = lab.rcxlb.status()["loaded"]
         wait_until(lambda: len(agent.agents_of(lab)) <= int(loaded), "no agent of what was unloaded")
         present = agent.pid(lab)
-        assert agent.agents_of(lab) == ([present] if present else [])
+        await_agents(lab, [present] if present else [])
     lab.rcxlb("load", "eth0")
     end(lab, agent.pid(lab))
 
@@ -227,7 +232,8 @@ def test_a_run_folder_with_too_long_a_name(lab):
     lab.rcxlb.runs = lab.folder / ("x" * 100)
     result = lab.rcxlb.attempt("load", "eth0")
     assert result.code == 1 and "too long" in result.err and str(lab.rcxlb.runs) in result.err
-    assert agent.agents_of(lab) == [] and steering_works(lab)
+    await_agents(lab, [])
+    assert steering_works(lab)
 
 
 def test_a_run_folder_that_cannot_be_written(lab):
@@ -237,7 +243,7 @@ def test_a_run_folder_that_cannot_be_written(lab):
         (lab.rcxlb.runs / name).mkdir()
         result = lab.rcxlb.attempt("load", "eth0")
         assert result.code == 1 and name in result.err and len(result.err.splitlines()) == 1, str(result)
-        assert agent.agents_of(lab) == []
+        await_agents(lab, [])
         (lab.rcxlb.runs / name).rmdir()
     assert steering_works(lab)
     assert agent.start(lab)

@@ -33,12 +33,14 @@ def test_no_error_and_no_leak(lab, kind):
     lab.load()
     agent.set_check(lab, kind=kind, interval=300, timeout=600)
     lab.rcxlb("backends", "add", f"127.0.0.1:3001-{moody.last + 2}")
-    process = subprocess.Popen(
-        lab.host.command(*VALGRIND, settings.BINARY, "load", "eth0", "--foreground"), env=lab.rcxlb.environment(),
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )
+    log = lab.folder / "log"
+    with log.open("w", encoding="utf-8") as stderr:
+        process = subprocess.Popen(
+            lab.host.command(*VALGRIND, settings.BINARY, "load", "eth0", "--foreground"),
+            env=lab.rcxlb.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr,
+        )
     try:
-        wait_until(lambda: agent.pid(lab), "it works", 20)
+        wait_until(lambda: "started, process" in log.read_text("utf-8"), "it works", 20)
         with Follower(lab, "--connections") as follower:
             assert not lab.refused()
             follower.await_event(event="connection")
@@ -53,8 +55,8 @@ def test_no_error_and_no_leak(lab, kind):
                 sock.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
                 assert b"200 OK" in sock.recv(4096)
         process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=SECONDS)
+        process.wait(timeout=SECONDS)
     finally:
         process.kill()
         process.wait()
-    assert process.returncode == 0, log[-4000:]
+    assert process.returncode == 0, log.read_text("utf-8")[-4000:]

@@ -81,8 +81,9 @@ def cpu_seconds(number):
 
 
 def agents_of(lab):
-    """Pids of all agents in the lab's host, whatever they are registered as."""
-    return [number for number in lab.host.pids() if _is_agent(lab, number)]
+    """Pids of all agents in the lab's host, whatever they are registered as. What an agent started is a part of it."""
+    numbers = {number for number in lab.host.pids() if _is_agent(lab, number)}
+    return sorted(number for number in numbers if _parent_of(number) not in numbers)
 
 
 def _is_agent(lab, number):
@@ -93,6 +94,13 @@ def _is_agent(lab, number):
         return name not in ("rcxlb-super", "rcxlb-worker") and is_alive(number)
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def _parent_of(number):
+    try:
+        return int(status_of(number)["PPid"][0])
+    except (FileNotFoundError, ProcessLookupError):
+        return None
 
 
 def health_entry(lab, backend):
