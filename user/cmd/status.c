@@ -12,7 +12,7 @@
 
 static uint64_t refused(const struct rcxlb_exits *exits)
 {
-	return exits->no_backend + exits->none_usable + exits->assign_failed;
+	return exits->no_backend + exits->none_usable + exits->assign_failed + exits->no_worker;
 }
 
 static struct state_input input_of(const struct model_service *service, const struct model_backend *backend,
