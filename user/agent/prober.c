@@ -96,10 +96,12 @@ static void publish(struct prober *prober, bool changed, const char *reason)
 	entry->interval_ms = prober->spec.interval_ms + jitter_of(prober);
 	entry->renewed = now;
 	entry->learned = learned_of(prober);
-	if (changed) {
+	if (changed)
 		entry->since = now;
+	/* Who is down may be so for another reason by now; an up one has none, although a check of it may have failed.
+	 */
+	if (changed || (reason[0] && prober->health.state == RCXLB_HEALTH_DOWN && strcmp(entry->reason, reason)))
 		snprintf(entry->reason, sizeof(entry->reason), "%s", reason);
-	}
 	__atomic_store_n(&entry->state, prober->health.state, __ATOMIC_RELEASE);
 }
 

@@ -46,5 +46,9 @@ class Moody:
             return Counter()
         return Counter(tuple(line.split()) for line in self.log.read_text("ascii").splitlines())
 
-    def paths(self):
-        return {path for _, path, _ in self.checks()}
+    def totals(self):
+        """Checks of each port so far."""
+        totals = Counter()
+        for (port, _, _), times in self.checks().items():
+            totals[int(port)] += times
+        return totals
