@@ -63,6 +63,11 @@ def test_services_and_backends_as_json(lab):
     lab.rcxlb("services", "add", "sticky", "--listen", f"{HOST4}:3100", "--hash", "client", "--balance", "consistent")
     lab.rcxlb("backends", "add", "127.0.0.1:3002", "[::1]:3003", "-s", "sticky", "--weight", "5", "--max-connections", "9")
     services = {entry.pop("name"): entry for entry in lab.rcxlb.json("services")["services"]}
+    for entry in services.values():
+        assert entry.pop("health") == {
+            "type": "auto", "path": "/", "host": "", "status": "200-399", "body": "", "interval_ms": 2000,
+            "timeout_ms": 1000, "rise": 2, "fall": 3,
+        }
     assert services == {
         "default": {"listen": ["*:3000"], "hash": "tuple", "balance": "least", "load_factor": 1.25, "blocked_ms": 5,
                     "slow_start_ms": 0, "backends": ["127.0.0.1:3001"]},
