@@ -256,7 +256,7 @@ int crew_start(struct watch *watch, const struct model *model, const struct work
 	       struct error *error)
 {
 	struct crew *crew = calloc(1, sizeof(*crew));
-	int err = crew ? 0 : -ENOMEM;
+	int err;
 
 	if (crew)
 		crew->model = malloc(sizeof(*crew->model));
