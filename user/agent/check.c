@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/address.h"
 #include "core/endpoint.h"
+#include "proxy/clock.h"
 
 #define HEAD_MAX 65536
 
@@ -29,14 +29,6 @@ struct check {
 	bool accepted;
 	int failure; /* errno of a connect that failed at once */
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
-}
 
 void check_cancel(struct check *check)
 {
@@ -58,7 +50,7 @@ static void conclude(struct check *check, enum check_outcome outcome)
 
 	result.outcome = outcome;
 	result.status = check->status;
-	result.took_ns = now_ns() - check->began;
+	result.took_ns = clock_ns(CLOCK_MONOTONIC) - check->began;
 	check_cancel(check);
 	hooks.done(&result, hooks.context);
 }
@@ -261,7 +253,7 @@ static bool watch_socket(struct check *check, struct event_base *base, int fd)
 
 static bool dial(struct check *check, struct event_base *base)
 {
-	struct timeval limit = { check->request.timeout_ms / 1000, check->request.timeout_ms % 1000 * 1000 };
+	struct timeval limit = timeval_of_ms(check->request.timeout_ms);
 	struct sockaddr_storage at;
 	socklen_t size = address_of(&check->request.backend, &at);
 	int fd = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -291,7 +283,7 @@ struct check *check_start(struct event_base *base, const struct check_request *r
 		return NULL;
 	check->request = *request;
 	check->hooks = *hooks;
-	check->began = now_ns();
+	check->began = clock_ns(CLOCK_MONOTONIC);
 	if (!dial(check, base)) {
 		check_cancel(check);
 		return NULL;

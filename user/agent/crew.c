@@ -10,13 +10,13 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "agent/log.h"
 #include "agent/material.h"
 #include "core/address.h"
 #include "core/endpoint.h"
+#include "proxy/clock.h"
 
 #define BEGIN_MS 10000
 #define AGAIN_NS 1000000000ull /* after a worker died */
@@ -44,14 +44,6 @@ struct start {
 	int began[2]; /* a byte: it did */
 	struct material *material;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
-}
 
 static bool is_proxied(const struct model *model, uint32_t service)
 {
@@ -215,7 +207,7 @@ static int start_worker(struct crew *crew, uint32_t number, struct material *mat
 		kill(child, SIGKILL);
 		waitpid(child, NULL, 0);
 	}
-	crew->member[number] = (struct member){ .pid = err ? 0 : child, .again = now_ns() + AGAIN_NS };
+	crew->member[number] = (struct member){ .pid = err ? 0 : child, .again = clock_ns(CLOCK_MONOTONIC) + AGAIN_NS };
 	return err;
 }
 
@@ -293,7 +285,7 @@ static void start_again(struct crew *crew, uint32_t number)
 		err = start_worker(crew, number, material, &error);
 	material_forget(material);
 	free(material);
-	crew->member[number].again = now_ns() + AGAIN_NS;
+	crew->member[number].again = clock_ns(CLOCK_MONOTONIC) + AGAIN_NS;
 	log_line("worker %u ended; %s", number, err ? error.text : "another one was started");
 }
 
@@ -307,7 +299,7 @@ void crew_mend(struct crew *crew)
 			if (crew->member[i].pid == pid)
 				crew->member[i].pid = 0;
 	for (uint32_t i = 0; crew && i < crew->workers; i++)
-		if (!crew->member[i].pid && now_ns() > crew->member[i].again)
+		if (!crew->member[i].pid && clock_ns(CLOCK_MONOTONIC) > crew->member[i].again)
 			start_again(crew, i);
 }
 

@@ -12,6 +12,7 @@
 #include "agent/teller.h"
 #include "core/endpoint.h"
 #include "dataplane/watch.h"
+#include "proxy/clock.h"
 
 #define LOOK_MS	    200 /* for what was published, and for an audience */
 #define COUNT_EVERY 5	/* looks: for what only counters tell */
@@ -34,14 +35,6 @@ struct keeper {
 	uint64_t looks;
 	struct error said; /* the last error, so that one that lasts is told once */
 };
-
-static uint64_t time_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
-}
 
 static void complain(struct keeper *keeper, const struct error *error)
 {
@@ -206,7 +199,7 @@ static int follow_first(struct keeper *keeper, struct error *error)
 
 static int begin(struct keeper *keeper, struct error *error)
 {
-	struct timeval often = { 0, LOOK_MS * 1000 };
+	struct timeval often = timeval_of_ms(LOOK_MS);
 	int err = watch_open(on_event, keeper, &keeper->watch, error);
 
 	if (err)
@@ -235,8 +228,8 @@ int keeper_new(struct event_base *base, struct journal *journal, struct keeper *
 		return failed(error, -ENOMEM, "out of memory");
 	keeper->base = base;
 	keeper->journal = journal;
-	keeper->began = time_ns(CLOCK_MONOTONIC);
-	keeper->epoch = time_ns(CLOCK_REALTIME) - keeper->began;
+	keeper->began = clock_ns(CLOCK_MONOTONIC);
+	keeper->epoch = clock_ns(CLOCK_REALTIME) - keeper->began;
 	keeper->model = calloc(1, sizeof(*keeper->model));
 	keeper->spare = calloc(1, sizeof(*keeper->spare));
 	keeper->facts = malloc(sizeof(*keeper->facts));

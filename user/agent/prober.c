@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "agent/check.h"
 #include "core/endpoint.h"
 #include "core/health.h"
+#include "proxy/clock.h"
 
 #define JITTER	 10  /* percent of the interval, so that not all are checked at once for ever */
 #define SOON_MS	 250 /* until everybody is checked for the first time, where intervals are long */
@@ -38,14 +38,6 @@ struct probers {
 	struct prober prober[RCXLB_MAX_BACKENDS];
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
-}
-
 static uint32_t id_of(const struct prober *prober)
 {
 	return prober - prober->all->prober;
@@ -61,7 +53,7 @@ static uint32_t draw(uint32_t below)
 
 static void wait_ms(struct prober *prober, uint32_t ms)
 {
-	struct timeval after = { ms / 1000, ms % 1000 * 1000 };
+	struct timeval after = timeval_of_ms(ms);
 
 	evtimer_add(prober->clock, &after);
 }
@@ -76,7 +68,7 @@ static void wait_interval(struct prober *prober)
 {
 	uint32_t jitter = jitter_of(prober);
 	uint64_t wish = (uint64_t)prober->spec.interval_ms - jitter + draw(2 * jitter + 1),
-		 took = (now_ns() - prober->began) / 1000000;
+		 took = (clock_ns(CLOCK_MONOTONIC) - prober->began) / 1000000;
 
 	wait_ms(prober, wish > took + PAUSE_MS ? wish - took : PAUSE_MS);
 }
@@ -91,7 +83,7 @@ static uint32_t learned_of(const struct prober *prober)
 static void publish(struct prober *prober, bool changed, const char *reason)
 {
 	struct rcxlb_health *entry = watch_health(prober->all->watch, id_of(prober));
-	uint64_t now = now_ns();
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
 	entry->interval_ms = prober->spec.interval_ms + jitter_of(prober);
 	entry->renewed = now;
@@ -232,11 +224,11 @@ static void on_clock(evutil_socket_t fd, short what, void *context)
 	(void)fd;
 	(void)what;
 	if (prober->check) {
-		watch_health(prober->all->watch, id_of(prober))->renewed = now_ns();
+		watch_health(prober->all->watch, id_of(prober))->renewed = clock_ns(CLOCK_MONOTONIC);
 		wait_ms(prober, prober->spec.interval_ms);
 		return;
 	}
-	prober->began = now_ns();
+	prober->began = clock_ns(CLOCK_MONOTONIC);
 	begin(prober);
 }
 
@@ -263,7 +255,7 @@ static void take_over(struct prober *prober)
 	uint64_t came = watch_load(prober->all->watch, id_of(prober)).since;
 
 	if (came > entry->renewed ||
-	    now_ns() - entry->renewed > RCXLB_HEALTH_INTERVALS * 1000000ull * entry->interval_ms) {
+	    clock_ns(CLOCK_MONOTONIC) - entry->renewed > RCXLB_HEALTH_INTERVALS * 1000000ull * entry->interval_ms) {
 		forget(prober);
 		return;
 	}

@@ -13,7 +13,6 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "agent/crew.h"
@@ -21,6 +20,7 @@
 #include "agent/material.h"
 #include "agent/work.h"
 #include "dataplane/watch.h"
+#include "proxy/clock.h"
 
 #define LOOK_MS	  200		/* for what was published, and for workers that died */
 #define STAMP_NS  2000000000ull /* between looks at the certificates' files */
@@ -39,14 +39,6 @@ struct supervisor {
 	bool stale;		 /* what the crew works with is not what is wished */
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
-}
-
 /* Workers see the new keys at their next look. */
 static void rotate_tickets(struct supervisor *supervisor)
 {
@@ -59,7 +51,7 @@ static void rotate_tickets(struct supervisor *supervisor)
 	ticket_keys_rotate(&tickets->keys, &key);
 	__atomic_add_fetch(&tickets->version, 1, __ATOMIC_RELEASE);
 	OPENSSL_cleanse(&key, sizeof(key));
-	supervisor->rotated = now_ns();
+	supervisor->rotated = clock_ns(CLOCK_MONOTONIC);
 }
 
 /* What workers are started with, of a model. */
@@ -108,9 +100,9 @@ static void follow_files(struct supervisor *supervisor)
 {
 	uint64_t stamp;
 
-	if (now_ns() - supervisor->stamped < STAMP_NS)
+	if (clock_ns(CLOCK_MONOTONIC) - supervisor->stamped < STAMP_NS)
 		return;
-	supervisor->stamped = now_ns();
+	supervisor->stamped = clock_ns(CLOCK_MONOTONIC);
 	stamp = material_stamp(supervisor->model);
 	if (stamp == supervisor->stamp)
 		return;
@@ -125,12 +117,12 @@ static void change_crew(struct supervisor *supervisor)
 	struct error error = { "" };
 	int err;
 
-	if (!supervisor->stale || now_ns() < supervisor->retry)
+	if (!supervisor->stale || clock_ns(CLOCK_MONOTONIC) < supervisor->retry)
 		return;
 	err = crew_start(supervisor->watch, supervisor->model, supervisor->tickets, &crew, &error);
 	if (err) {
 		log_line("%s%s", error.text, supervisor->crew ? "; the workers go on with what they have" : "");
-		supervisor->retry = now_ns() + RETRY_NS;
+		supervisor->retry = clock_ns(CLOCK_MONOTONIC) + RETRY_NS;
 		supervisor->stale = false; /* until something is changed */
 		return;
 	}
@@ -146,7 +138,7 @@ static void look(struct supervisor *supervisor)
 	follow_files(supervisor);
 	change_crew(supervisor);
 	crew_mend(supervisor->crew);
-	if (now_ns() - supervisor->rotated > ROTATE_NS)
+	if (clock_ns(CLOCK_MONOTONIC) - supervisor->rotated > ROTATE_NS)
 		rotate_tickets(supervisor);
 }
 

@@ -2,9 +2,9 @@
 #include "agent/teller.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "core/endpoint.h"
+#include "proxy/clock.h"
 
 #define AUDIENCE_NS   3000000000ull /* connections are told for so long after the agent was killed */
 #define FAILOVERS_GAP 10	    /* counts between two reports of failovers */
@@ -29,14 +29,6 @@ struct teller {
 	bool audience;
 	struct noted noted[RCXLB_MAX_BACKENDS];
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
-}
 
 static const char *name_of(const struct teller *teller, uint32_t backend, char *to)
 {
@@ -212,7 +204,7 @@ void teller_listen(struct teller *teller)
 	uint64_t untold = audience ? watch_untold(teller->watch) : 0, lost = 0;
 
 	if (audience || teller->audience)
-		watch_audience(teller->watch, audience ? now_ns() + AUDIENCE_NS : 0);
+		watch_audience(teller->watch, audience ? clock_ns(CLOCK_MONOTONIC) + AUDIENCE_NS : 0);
 	if (audience && teller->audience && untold > teller->untold) /* it falls when a service is deleted */
 		lost = untold - teller->untold;
 	if (lost)
@@ -262,7 +254,7 @@ struct teller *teller_new(struct journal *journal, struct watch *watch, teller_c
 	teller->watch = watch;
 	teller->came = came;
 	teller->context = context;
-	teller->began = now_ns();
+	teller->began = clock_ns(CLOCK_MONOTONIC);
 	watch_audience(watch, 0); /* what a killed agent wished */
 	return teller;
 }
