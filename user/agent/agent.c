@@ -12,6 +12,7 @@
 
 #include "agent/journal.h"
 #include "agent/keeper.h"
+#include "agent/log.h"
 #include "agent/notify.h"
 #include "agent/presence.h"
 #include "agent/sandbox.h"
@@ -92,6 +93,7 @@ static int open_all(struct agent *agent, bool foreground, struct error *error)
 	if (agent->workers < 0)
 		return agent->workers;
 	allow_many_descriptors();
+	log_open(foreground);
 	agent->manager = notify_open();
 	agent->base = event_base_new();
 	if (!agent->base || add_signals(agent) || add_watchdog(agent))
@@ -99,7 +101,7 @@ static int open_all(struct agent *agent, bool foreground, struct error *error)
 	events = presence_listen(error);
 	if (events < 0)
 		return events;
-	agent->journal = journal_new(agent->base, events, foreground);
+	agent->journal = journal_new(agent->base, events);
 	if (!agent->journal)
 		return failed(error, -ENOMEM, "out of memory");
 	return keeper_new(agent->base, agent->journal, &agent->keeper, error);
@@ -125,6 +127,7 @@ static void close_all(struct agent *agent)
 		close(agent->workers);
 	if (agent->lock >= 0)
 		close(agent->lock);
+	log_close();
 }
 
 static int announce(int ready, struct error *error)

@@ -9,9 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "agent/log.h"
 
 #define FOLLOWERS_MAX 64
 #define BACKLOG_MAX   (1024 * 1024) /* bytes that wait for one who reads slowly */
@@ -28,7 +29,6 @@ struct journal {
 	LIST_HEAD(, follower) followers;
 	uint32_t count;
 	struct evconnlistener *listener;
-	bool to_stderr;
 };
 
 static void dismiss(struct follower *follower)
@@ -152,7 +152,7 @@ static void on_follower(struct evconnlistener *listener, evutil_socket_t fd, str
 	bufferevent_enable(follower->stream, EV_READ | EV_WRITE);
 }
 
-struct journal *journal_new(struct event_base *base, int listener, bool to_stderr)
+struct journal *journal_new(struct event_base *base, int listener)
 {
 	struct journal *journal = calloc(1, sizeof(*journal));
 
@@ -165,10 +165,6 @@ struct journal *journal_new(struct event_base *base, int listener, bool to_stder
 		return NULL;
 	}
 	LIST_INIT(&journal->followers);
-	journal->to_stderr = to_stderr;
-	tzset(); /* syslog() writes local time, whose file cannot be opened later */
-	if (!to_stderr)
-		openlog("rcxlb", LOG_PID | LOG_NDELAY, LOG_DAEMON);
 	return journal;
 }
 
@@ -191,8 +187,6 @@ void journal_free(struct journal *journal)
 		dismiss(LIST_FIRST(&journal->followers));
 	}
 	evconnlistener_free(journal->listener);
-	if (!journal->to_stderr)
-		closelog();
 	free(journal);
 }
 
@@ -218,10 +212,7 @@ void journal_write(struct journal *journal, json_t *fields, const char *format, 
 	va_start(list, format);
 	vsnprintf(message, sizeof(message), format, list);
 	va_end(list);
-	if (journal->to_stderr)
-		fprintf(stderr, "rcxlb: %s\n", message);
-	else
-		syslog(LOG_NOTICE, "%s", message);
+	log_line("%s", message);
 	publish(journal, fields, message, false);
 }
 

@@ -16,10 +16,10 @@
 struct journal;
 
 /*
- * `listener`: a listening AF_UNIX socket for those who follow, taken. With `to_stderr` the log is standard error, else
- * syslog. NULL when there is no memory; the socket is closed then as well.
+ * `listener`: a listening AF_UNIX socket for those who follow, taken. The log must be open. NULL when there is no
+ * memory; the socket is closed then as well.
  */
-struct journal *journal_new(struct event_base *base, int listener, bool to_stderr);
+struct journal *journal_new(struct event_base *base, int listener);
 void journal_free(struct journal *journal);
 
 /*

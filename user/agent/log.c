@@ -4,14 +4,22 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <syslog.h>
+#include <time.h>
 
 static bool on_stderr = true;
 
 void log_open(bool to_stderr)
 {
 	on_stderr = to_stderr;
+	tzset(); /* syslog() writes local time, whose file cannot be opened later */
 	if (!to_stderr)
 		openlog("rcxlb", LOG_PID | LOG_NDELAY, LOG_DAEMON);
+}
+
+void log_close(void)
+{
+	if (!on_stderr)
+		closelog();
 }
 
 void log_line(const char *format, ...)

@@ -7,6 +7,7 @@
 
 /* To be called first, before privileges are given up. */
 void log_open(bool to_stderr);
+void log_close(void);
 
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
