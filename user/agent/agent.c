@@ -70,7 +70,7 @@ static int add_watchdog(struct agent *agent)
 	return !agent->watchdog || event_add(agent->watchdog, &period) ? -ENOMEM : 0;
 }
 
-/* Each check that is under way has one. */
+/* Each check that is under way has one; each connection of a worker, who inherits the limit, two. */
 static void allow_many_descriptors(void)
 {
 	struct rlimit limit;
@@ -89,10 +89,10 @@ static int open_all(struct agent *agent, bool foreground, struct error *error)
 	agent->lock = presence_take(error);
 	if (agent->lock < 0)
 		return agent->lock;
+	allow_many_descriptors();
 	agent->workers = supervisor_start(foreground, error);
 	if (agent->workers < 0)
 		return agent->workers;
-	allow_many_descriptors();
 	log_open(foreground);
 	agent->manager = notify_open();
 	agent->base = event_base_new();

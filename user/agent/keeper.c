@@ -126,25 +126,18 @@ static void swap_models(struct keeper *keeper)
 static int follow(struct keeper *keeper, struct error *error)
 {
 	bool first = !keeper->revision;
-	uint64_t revision;
-	int err = watch_revision(keeper->watch, &revision, error);
+	int news = watch_follow(keeper->watch, &keeper->revision, keeper->spare, error);
 
-	if (err || revision == keeper->revision)
-		return err;
-	if (revision == RCXLB_REVISION_GONE)
-		return failed(error, -ENOENT, "rcxlb was unloaded");
-	err = watch_read(keeper->watch, keeper->spare, error);
-	if (err)
-		return err;
-	keeper->revision = revision;
+	if (news <= 0)
+		return news;
 	swap_models(keeper);
 	teller_follow(keeper->teller, keeper->model);
 	probers_follow(keeper->probers, keeper->model);
 	serve_metrics(keeper);
 	if (!first)
 		journal_write(keeper->journal,
-			      json_pack("{s:s, s:I}", "event", "published", "revision", (json_int_t)revision),
-			      "configuration %llu was published", (unsigned long long)revision);
+			      json_pack("{s:s, s:I}", "event", "published", "revision", (json_int_t)keeper->revision),
+			      "configuration %llu was published", (unsigned long long)keeper->revision);
 	return 0;
 }
 

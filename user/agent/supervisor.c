@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
-#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,7 +29,7 @@
 
 struct supervisor {
 	struct watch *watch;
-	struct model *model;
+	struct model *model, *spare;  /* as published last; room for the next one */
 	struct work_tickets *tickets; /* shared with the workers */
 	struct crew *crew;	      /* in charge, or NULL */
 	uint64_t revision;
@@ -76,24 +76,17 @@ static bool same_proxied(const struct model *a, const struct model *b)
 
 static void follow_model(struct supervisor *supervisor)
 {
-	struct model *model;
+	struct model *former = supervisor->model;
 	struct error error;
-	uint64_t revision;
+	int news = watch_follow(supervisor->watch, &supervisor->revision, supervisor->spare, &error);
 
-	if (watch_revision(supervisor->watch, &revision, &error) || revision == supervisor->revision)
-		return;
-	model = calloc(1, sizeof(*model));
-	if (!model)
-		return;
-	if (dataplane_read(watch_dataplane(supervisor->watch), model, &error)) {
+	if (news < 0 && news != -EAGAIN && news != -ENOENT)
 		log_line("%s", error.text);
-		free(model);
+	if (news <= 0)
 		return;
-	}
-	supervisor->stale = supervisor->stale || !same_proxied(supervisor->model, model);
-	free(supervisor->model);
-	supervisor->model = model;
-	supervisor->revision = revision;
+	supervisor->stale = supervisor->stale || !same_proxied(former, supervisor->spare);
+	supervisor->model = supervisor->spare;
+	supervisor->spare = former;
 }
 
 static void follow_files(struct supervisor *supervisor)
@@ -142,49 +135,41 @@ static void look(struct supervisor *supervisor)
 		rotate_tickets(supervisor);
 }
 
-/* As many connections as the host permits. */
-static void raise_limits(void)
-{
-	struct rlimit files;
-
-	if (getrlimit(RLIMIT_NOFILE, &files))
-		return;
-	files.rlim_cur = files.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &files);
-}
-
-static void on_event(const struct rcxlb_event *event, void *context)
-{
-	(void)event;
-	(void)context;
-}
-
 static int begin(struct supervisor *supervisor, struct error *error)
 {
-	int err = watch_open(on_event, NULL, &supervisor->watch, error);
+	int err = watch_open(NULL, NULL, &supervisor->watch, error);
 
 	if (err)
 		return err;
 	supervisor->model = calloc(1, sizeof(*supervisor->model));
+	supervisor->spare = calloc(1, sizeof(*supervisor->spare));
 	supervisor->tickets =
 	    mmap(NULL, sizeof(*supervisor->tickets), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (!supervisor->model || supervisor->tickets == MAP_FAILED)
+	if (!supervisor->model || !supervisor->spare || supervisor->tickets == MAP_FAILED)
 		return failed(error, -ENOMEM, "out of memory");
 	madvise(supervisor->tickets, sizeof(*supervisor->tickets), MADV_DONTDUMP);
 	rotate_tickets(supervisor);
 	return 0;
 }
 
-/* Until `life` ends. */
-static _Noreturn void supervise(int life)
+#define LIFE 3 /* the descriptor, of the supervisor */
+
+/*
+ * Until `life` ends. Of what the agent has open nothing is kept: whoever waits for the agent's end by one of those
+ * would wait for the last worker's.
+ */
+static _Noreturn void supervise(int life, bool foreground)
 {
-	struct pollfd end = { .fd = life, .events = POLLIN };
+	struct pollfd end = { .fd = LIFE, .events = POLLIN };
 	struct supervisor supervisor = {};
 	struct error error;
 
 	prctl(PR_SET_NAME, "rcxlb-super");
 	signal(SIGINT, SIG_IGN); /* of the terminal: the agent hears it too, and then this process of that */
-	raise_limits();
+	if (dup2(life, LIFE) < 0)
+		_exit(1);
+	syscall(SYS_close_range, LIFE + 1, ~0u, 0);
+	log_open(foreground);
 	if (begin(&supervisor, &error)) {
 		log_line("%s", error.text);
 		_exit(1);
@@ -203,11 +188,8 @@ int supervisor_start(bool foreground, struct error *error)
 	if (pipe2(life, O_CLOEXEC))
 		return failed(error, -errno, "cannot start the supervisor of the workers: %s", strerror(errno));
 	child = fork();
-	if (!child) {
-		close(life[1]);
-		log_open(foreground);
-		supervise(life[0]);
-	}
+	if (!child)
+		supervise(life[0], foreground);
 	close(life[0]);
 	if (child < 0) {
 		close(life[1]);

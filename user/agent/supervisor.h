@@ -12,7 +12,7 @@
 
 /*
  * Starts it. Returns a descriptor whose end is its end too, to be kept open, or -errno. To be called while this process
- * has one thread and little open: the workers inherit what it has.
+ * has one thread.
  */
 int supervisor_start(bool foreground, struct error *error);
 

@@ -49,6 +49,8 @@ static int open_parts(struct watch *watch, struct error *error)
 		watch->health = NULL;
 		return failed(error, -errno, "cannot map `health` into memory: %s", strerror(errno));
 	}
+	if (!watch->on_event)
+		return 0;
 	watch->ring = ring_buffer__new(dataplane->map[MAP_events], on_record, watch, NULL);
 	if (!watch->ring)
 		return failed(error, -errno, "cannot read the ring of events: %s", strerror(errno));
@@ -93,20 +95,7 @@ struct dataplane *watch_dataplane(struct watch *watch)
 	return watch->dataplane;
 }
 
-int watch_revision(struct watch *watch, uint64_t *ret, struct error *error)
-{
-	struct rcxlb_meta meta = {};
-	__u32 zero = 0;
-	int err = bpf_map_lookup_elem(watch->dataplane->map[MAP_meta], &zero, &meta);
-
-	if (err)
-		return failed(error, err, "cannot read the map `meta`: %s", strerror(-err));
-	watch->dataplane->meta = meta; /* the hash key may have changed as well */
-	*ret = meta.revision;
-	return 0;
-}
-
-int watch_read(struct watch *watch, struct model *ret, struct error *error)
+static int read_locked(struct watch *watch, struct model *ret, struct error *error)
 {
 	int err;
 
@@ -115,6 +104,26 @@ int watch_read(struct watch *watch, struct model *ret, struct error *error)
 	err = dataplane_read(watch->dataplane, ret, error);
 	flock(watch->dataplane->lock, LOCK_UN);
 	return err;
+}
+
+int watch_follow(struct watch *watch, uint64_t *revision, struct model *ret, struct error *error)
+{
+	struct rcxlb_meta meta = {};
+	__u32 zero = 0;
+	int err = bpf_map_lookup_elem(watch->dataplane->map[MAP_meta], &zero, &meta);
+
+	if (err)
+		return failed(error, err, "cannot read the map `meta`: %s", strerror(-err));
+	if (meta.revision == *revision)
+		return 0;
+	if (meta.revision == RCXLB_REVISION_GONE)
+		return failed(error, -ENOENT, "rcxlb was unloaded");
+	watch->dataplane->meta = meta; /* the hash key may have changed as well */
+	err = read_locked(watch, ret, error);
+	if (err)
+		return err;
+	*revision = meta.revision;
+	return 1;
 }
 
 int watch_descriptor(struct watch *watch)

@@ -14,7 +14,9 @@ struct watch;
 
 typedef void (*watch_event)(const struct rcxlb_event *event, void *context);
 
-/* -ENOENT when rcxlb is not loaded. `on_event` is called by watch_consume(). *ret is the caller's, for watch_close().
+/*
+ * -ENOENT when rcxlb is not loaded. `on_event` is called by watch_consume(); NULL: the ring of events is somebody
+ * else's. *ret is the caller's, for watch_close().
  */
 int watch_open(watch_event on_event, void *context, struct watch **ret, struct error *error);
 void watch_close(struct watch *watch);
@@ -22,11 +24,12 @@ void watch_close(struct watch *watch);
 /* For dataplane_read() and dataplane_facts(). The watch keeps it. */
 struct dataplane *watch_dataplane(struct watch *watch);
 
-/* Another number after each change that somebody published; RCXLB_REVISION_GONE after an unload. */
-int watch_revision(struct watch *watch, uint64_t *ret, struct error *error);
-
-/* Reads what is published. -EAGAIN, without a sentence, while somebody is changing it: nobody is waited for. */
-int watch_read(struct watch *watch, struct model *ret, struct error *error);
+/*
+ * Reads what is published, when that is another thing than at *revision, which is then raised; 0 is the one to begin
+ * with. 1: it was read; 0: there is nothing new. -EAGAIN, without a sentence, while somebody is changing it: nobody is
+ * waited for; -ENOENT when rcxlb was unloaded. *ret is not to be used but after 1.
+ */
+int watch_follow(struct watch *watch, uint64_t *revision, struct model *ret, struct error *error);
 
 /* A descriptor that is readable when there are events, to be taken by watch_consume(). The watch keeps it. */
 int watch_descriptor(struct watch *watch);
