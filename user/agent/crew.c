@@ -222,7 +222,8 @@ static int read_all(struct material *material, const struct model *model, struct
 	return err;
 }
 
-static int start_all(struct crew *crew, struct error *error)
+/* Those from number `from` on, so many, with certificates as their files are now. */
+static int start_workers(struct crew *crew, uint32_t from, uint32_t count, struct error *error)
 {
 	struct material *material = calloc(1, sizeof(*material));
 	int err;
@@ -230,10 +231,17 @@ static int start_all(struct crew *crew, struct error *error)
 	if (!material)
 		return failed(error, -ENOMEM, "out of memory");
 	err = read_all(material, crew->model, error);
-	for (uint32_t i = 0; i < crew->workers && !err; i++)
+	for (uint32_t i = from; i < from + count && !err; i++)
 		err = start_worker(crew, i, material, error);
 	material_forget(material);
 	free(material);
+	return err;
+}
+
+static int start_all(struct crew *crew, struct error *error)
+{
+	int err = start_workers(crew, 0, crew->workers, error);
+
 	if (!err)
 		err = watch_set_crew(crew->watch, crew->workers, crew->number);
 	if (err && !error->text[0])
@@ -274,17 +282,9 @@ int crew_start(struct watch *watch, const struct model *model, const struct work
 
 static void start_again(struct crew *crew, uint32_t number)
 {
-	struct material *material = calloc(1, sizeof(*material));
 	struct error error;
-	int err;
+	int err = start_workers(crew, number, 1, &error);
 
-	if (!material)
-		return;
-	err = read_all(material, crew->model, &error);
-	if (!err)
-		err = start_worker(crew, number, material, &error);
-	material_forget(material);
-	free(material);
 	crew->member[number].again = clock_ns(CLOCK_MONOTONIC) + AGAIN_NS;
 	log_line("worker %u ended; %s", number, err ? error.text : "another one was started");
 }
