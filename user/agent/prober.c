@@ -280,15 +280,6 @@ static void start(struct prober *prober, const struct rcxlb_endpoint *endpoint, 
 	wait_ms(prober, draw(spec->interval_ms / 4 < SOON_MS ? spec->interval_ms / 4 + 1 : SOON_MS));
 }
 
-static bool is_own_port(const struct model *model, uint16_t port)
-{
-	for (int i = 0; i < RCXLB_MAX_SERVICES; i++)
-		for (int k = 0; k < model->service[i].listens; k++)
-			if (model->service[i].name[0] && model->service[i].listen[k].port == port)
-				return true;
-	return false;
-}
-
 void probers_follow(struct probers *probers, const struct model *model)
 {
 	for (uint32_t id = 0; id < RCXLB_MAX_BACKENDS; id++) {
@@ -301,7 +292,7 @@ void probers_follow(struct probers *probers, const struct model *model)
 			stop(prober);
 		if (spec && !prober->used)
 			start(prober, &backend->endpoint, spec);
-		prober->own_port = is_own_port(model, backend->endpoint.port);
+		prober->own_port = model_is_own_port(model, backend->endpoint.port);
 	}
 }
 

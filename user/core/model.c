@@ -303,12 +303,27 @@ int model_backend_remove(struct model *model, struct model_service *service, con
 	return 0;
 }
 
+static bool listens_at(const struct model_service *service, uint16_t port)
+{
+	for (int i = 0; i < service->listens; i++)
+		if (service->listen[i].port == port)
+			return true;
+	return false;
+}
+
 bool model_has_own_port(const struct model *model, const struct model_service *service)
 {
 	for (uint32_t id = 0; id < RCXLB_MAX_BACKENDS; id++)
-		for (int i = 0; model->backend[id].used && i < service->listens; i++)
-			if (model->backend[id].endpoint.port == service->listen[i].port)
-				return true;
+		if (model->backend[id].used && listens_at(service, model->backend[id].endpoint.port))
+			return true;
+	return false;
+}
+
+bool model_is_own_port(const struct model *model, uint16_t port)
+{
+	for (int i = 0; i < RCXLB_MAX_SERVICES; i++)
+		if (model->service[i].name[0] && listens_at(&model->service[i], port))
+			return true;
 	return false;
 }
 

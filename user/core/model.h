@@ -84,6 +84,9 @@ int model_backend_add(struct model *model, struct model_service *service, const 
 /* Has a backend a port that one of the service's addresses has as well? */
 bool model_has_own_port(const struct model *model, const struct model_service *service);
 
+/* Does any service listen on this port? */
+bool model_is_own_port(const struct model *model, uint16_t port);
+
 /* How a backend is checked: as the first service says that has it and checks. NULL: not at all. */
 const struct rcxlb_check *model_check(const struct model *model, uint32_t backend);
 
