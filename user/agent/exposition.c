@@ -4,32 +4,15 @@
 #include <inttypes.h>
 #include <stddef.h>
 
+#include "core/utf8.h"
+
 #define NANOSECONDS 1000000000ull
-
-/* Bytes of the UTF-8 character that a text begins with (RFC 3629, section 4), or 0 when there is none. */
-static size_t character_length(const unsigned char *text)
-{
-	size_t more = text[0] < 0x80 ? 0 : text[0] < 0xe0 ? 1 : text[0] < 0xf0 ? 2 : 3;
-	/* The second byte shuts out longer forms than needed, surrogates, and what is past U+10FFFF. */
-	unsigned char least = text[0] == 0xe0 ? 0xa0 : text[0] == 0xf0 ? 0x90 : 0x80;
-	unsigned char most = text[0] == 0xed ? 0x9f : text[0] == 0xf4 ? 0x8f : 0xbf;
-
-	if ((text[0] >= 0x80 && text[0] < 0xc2) || text[0] > 0xf4)
-		return 0;
-	for (size_t i = 1; i <= more; i++) {
-		if (text[i] < least || text[i] > most)
-			return 0;
-		least = 0x80;
-		most = 0xbf;
-	}
-	return more + 1;
-}
 
 /* One value that is not UTF-8 (an interface may have such a name) would make the reader refuse the whole answer. */
 static void write_value(FILE *to, const char *value)
 {
 	while (*value) {
-		size_t length = character_length((const unsigned char *)value);
+		unsigned int length = utf8_length(value);
 
 		if (*value == '\n')
 			fputs("\\n", to);

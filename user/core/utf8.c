@@ -31,6 +31,13 @@ static unsigned int read_one(const unsigned char *text, uint32_t *ret)
 	return *ret < least[bytes] || *ret > 0x10ffff || (*ret >= 0xd800 && *ret < 0xe000) ? 0 : bytes;
 }
 
+unsigned int utf8_length(const char *text)
+{
+	uint32_t character;
+
+	return read_one((const unsigned char *)text, &character);
+}
+
 bool utf8_is_printable(const char *text)
 {
 	const unsigned char *at = (const unsigned char *)text;

@@ -4,6 +4,9 @@
 
 #include <stdbool.h>
 
+/* Bytes of the character that a text begins with (RFC 3629), a final 0 among them; 0 when there is none. */
+unsigned int utf8_length(const char *text);
+
 /*
  * Is the text UTF-8 (RFC 3629), without control characters and what some programs take for a line's end (U+0085,
  * U+2028, U+2029) or for a byte-order mark?
