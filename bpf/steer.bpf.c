@@ -38,8 +38,7 @@ static __always_inline bool is_down(__u32 id)
 {
 	struct rcxlb_health *check = bpf_map_lookup_elem(&health, &id);
 
-	return check && check->state == RCXLB_HEALTH_DOWN &&
-	       bpf_ktime_get_ns() - check->renewed <= RCXLB_HEALTH_INTERVALS * 1000000ull * check->interval_ms;
+	return check && check->state == RCXLB_HEALTH_DOWN && rcxlb_is_fresh(check, bpf_ktime_get_ns());
 }
 
 /* A search among the listening sockets of one backend. An SO_REUSEPORT group has several, each in a row. */
@@ -331,15 +330,19 @@ static __always_inline void tell(const struct request *request, __u32 service, _
 	__u32 zero = 0;
 	struct rcxlb_audience *wish = bpf_map_lookup_elem(&audience, &zero);
 	struct rcxlb_event *event;
+	__u64 now;
 
-	if (!wish || !wish->until || bpf_ktime_get_ns() > wish->until)
+	if (!wish || !wish->until)
+		return;
+	now = bpf_ktime_get_ns();
+	if (now > wish->until)
 		return;
 	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 	if (!event) {
 		COUNT(count, untold);
 		return;
 	}
-	event->time = bpf_ktime_get_ns();
+	event->time = now;
 	event->kind = kind;
 	event->backend = kind == RCXLB_EVENT_CONNECTION ? request->choice.chosen : RCXLB_NO_BACKEND;
 	event->generation = 0;

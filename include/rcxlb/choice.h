@@ -192,6 +192,12 @@ static inline __attribute__((always_inline)) int rcxlb_is_loaded(const struct rc
 	return excess * excess >= RCXLB_DEVIATIONS * RCXLB_DEVIATIONS * (share / rule->weight);
 }
 
+/* Was a health check renewed so lately that it counts? An older one is a dead agent's. */
+static inline __attribute__((always_inline)) int rcxlb_is_fresh(const struct rcxlb_health *health, __u64 now)
+{
+	return now - health->renewed <= RCXLB_HEALTH_INTERVALS * 1000000ull * health->interval_ms;
+}
+
 /* More have come and gone than there are. */
 static inline __attribute__((always_inline)) int rcxlb_is_passing(__u64 steered, __u32 active)
 {

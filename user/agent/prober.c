@@ -10,6 +10,7 @@
 #include "core/endpoint.h"
 #include "core/health.h"
 #include "proxy/clock.h"
+#include "rcxlb/choice.h"
 
 #define JITTER	 10  /* percent of the interval, so that not all are checked at once for ever */
 #define SOON_MS	 250 /* until everybody is checked for the first time, where intervals are long */
@@ -254,8 +255,7 @@ static void take_over(struct prober *prober)
 	const struct rcxlb_health *entry = watch_health(prober->all->watch, id_of(prober));
 	uint64_t came = watch_load(prober->all->watch, id_of(prober)).since;
 
-	if (came > entry->renewed ||
-	    clock_ns(CLOCK_MONOTONIC) - entry->renewed > RCXLB_HEALTH_INTERVALS * 1000000ull * entry->interval_ms) {
+	if (came > entry->renewed || !rcxlb_is_fresh(entry, clock_ns(CLOCK_MONOTONIC))) {
 		forget(prober);
 		return;
 	}

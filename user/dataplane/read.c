@@ -11,6 +11,7 @@
 #include "core/endpoint.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/handle.h"
+#include "rcxlb/choice.h"
 
 static int by_endpoint(const void *a, const void *b)
 {
@@ -105,8 +106,7 @@ static bool is_down(const struct rcxlb_health *health)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	ns = now.tv_sec * 1000000000ull + now.tv_nsec;
-	return health->state == RCXLB_HEALTH_DOWN &&
-	       ns - health->renewed <= RCXLB_HEALTH_INTERVALS * 1000000ull * health->interval_ms;
+	return health->state == RCXLB_HEALTH_DOWN && rcxlb_is_fresh(health, ns);
 }
 
 static int read_backend_facts(struct dataplane *dataplane, struct facts *facts, struct error *error)
