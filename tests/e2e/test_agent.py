@@ -12,6 +12,7 @@ import pytest
 from harness import agent, settings
 from harness.agent import Follower
 from harness.lab import CLIENTS4, HOST4, node_reason
+from harness.manager import Manager
 from harness.moods import Moody
 from harness.poll import wait_equal, wait_until
 from harness.rcxlb import Rcxlb
@@ -102,20 +103,6 @@ def test_after_its_end_load_starts_another(lab, how):
     with Follower(lab):
         pass
     end(lab, other)
-
-
-class Manager:
-    """A service manager's end of sd_notify(3)."""
-
-    def __init__(self, lab):
-        self.path = lab.folder / "notify"
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.sock.bind(str(self.path))
-        self.sock.settimeout(COMMAND_SECONDS)
-        lab.sockets.append(self.sock)
-
-    def hear(self):
-        return self.sock.recv(100).decode()
 
 
 @contextlib.contextmanager

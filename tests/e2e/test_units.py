@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The systemd units: they are sound, as closed as they can be, and rcxlb works inside of what they permit."""
-import contextlib
 import http.client
 import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 
 import pytest
 
 from harness import client, settings
 from harness.lab import BPFFS
+from harness.manager import Manager
 from harness.poll import wait_until
 from harness.process import Process, python
 
@@ -142,30 +141,9 @@ def test_rcxlb_works_as_the_unit(lab, unit):
     assert not lab.rcxlb.pins.exists()
 
 
-class Manager:
-    """The end of sd_notify(3) that systemd has."""
-
-    def __init__(self, folder):
-        self.path = folder / "notify"
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.bind(str(self.path))
-        self.path.chmod(0o777)
-
-    def await_word(self, word, process):
-        """Returns when the service has said so; the test's time limit ends the waiting."""
-        said = []
-        self.socket.settimeout(0.5)
-        while word not in said:
-            assert process.popen.poll() is None, f"the agent ended with {process.popen.returncode}"
-            with contextlib.suppress(TimeoutError):
-                said = self.socket.recv(4096).decode().split("\n")
-
-
-@pytest.fixture
-def manager(lab):
-    made = Manager(lab.folder)
-    yield made
-    made.socket.close()
+@pytest.fixture(name="manager")
+def _manager(lab):
+    return Manager(lab)
 
 
 CONFIGURATION = """interfaces: [eth0]
