@@ -45,11 +45,6 @@ struct start {
 	struct material *material;
 };
 
-static bool is_proxied(const struct model *model, uint32_t service)
-{
-	return model->service[service].name[0] && model->service[service].tls.certificates;
-}
-
 static uint32_t wished_workers(const struct model *model)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -57,7 +52,7 @@ static uint32_t wished_workers(const struct model *model)
 	bool any = false;
 
 	for (uint32_t i = 0; i < RCXLB_MAX_SERVICES && !any; i++)
-		any = is_proxied(model, i);
+		any = model_is_proxied(&model->service[i]);
 	if (!any)
 		return 0;
 	if (!wished)
@@ -119,7 +114,7 @@ static int prepare(const struct crew *crew, struct material *material, struct st
 
 	*start = (struct start){ .material = material };
 	for (uint32_t id = 0; id < RCXLB_MAX_SERVICES && !err; id++)
-		if (is_proxied(crew->model, id))
+		if (model_is_proxied(&crew->model->service[id]))
 			err = prepare_service(start, id, error);
 	return err;
 }
@@ -217,7 +212,7 @@ static int read_all(struct material *material, const struct model *model, struct
 	int err = 0;
 
 	for (uint32_t id = 0; id < RCXLB_MAX_SERVICES && !err; id++)
-		if (is_proxied(model, id))
+		if (model_is_proxied(&model->service[id]))
 			err = material_read(material, model, id, error);
 	return err;
 }

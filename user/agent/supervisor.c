@@ -61,9 +61,9 @@ static bool same_proxied(const struct model *a, const struct model *b)
 		return false;
 	for (uint32_t i = 0; i < RCXLB_MAX_SERVICES; i++) {
 		const struct model_service *left = &a->service[i], *right = &b->service[i];
-		bool proxied = left->name[0] && left->tls.certificates;
+		bool proxied = model_is_proxied(left);
 
-		if (proxied != (right->name[0] && right->tls.certificates))
+		if (proxied != model_is_proxied(right))
 			return false;
 		if (proxied &&
 		    (left->listens != right->listens || memcmp(left->name, right->name, sizeof(left->name)) ||

@@ -23,7 +23,7 @@ static struct state_input input_of(const struct model_service *service, const st
 		.listens = facts->ipv4 || facts->ipv6,
 		.down = facts->down,
 		.down_reason = facts->reason,
-		.proxied = service->tls.certificates,
+		.proxied = model_is_proxied(service),
 		.loop = facts->loop,
 		.refused = facts->load.refused,
 	};

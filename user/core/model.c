@@ -327,6 +327,11 @@ bool model_is_own_port(const struct model *model, uint16_t port)
 	return false;
 }
 
+bool model_is_proxied(const struct model_service *service)
+{
+	return service->name[0] && service->tls.certificates;
+}
+
 const struct rcxlb_check *model_check(const struct model *model, uint32_t backend)
 {
 	for (int i = 0; i < RCXLB_MAX_SERVICES; i++)

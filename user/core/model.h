@@ -87,6 +87,9 @@ bool model_has_own_port(const struct model *model, const struct model_service *s
 /* Does any service listen on this port? */
 bool model_is_own_port(const struct model *model, uint16_t port);
 
+/* Do its connections go through a worker? Not those of an unused entry. */
+bool model_is_proxied(const struct model_service *service);
+
 /* How a backend is checked: as the first service says that has it and checks. NULL: not at all. */
 const struct rcxlb_check *model_check(const struct model *model, uint32_t backend);
 
