@@ -139,6 +139,55 @@ struct rcxlb_tls {
 	} file[RCXLB_MAX_CERTIFICATES];
 };
 
+/* A CIDR block; IPv4 as ::ffff:a.b.c.d/96+n, as endpoints have it. */
+struct rcxlb_prefix {
+	__u8 address[16];
+	__u32 length; /* bits, 0 to 128 */
+};
+
+enum rcxlb_http_flags {
+	RCXLB_HTTP_PARSED = 1,	 /* each request and answer is parsed, and forwarding headers are set */
+	RCXLB_HTTP_REDIRECT = 2, /* every request is answered with the https address; no backend is asked */
+	RCXLB_HTTP_COOKIE = 4,	 /* a cookie says which backend a client had */
+};
+
+/* Of a service that parses HTTP, where the operator says nothing. */
+#define RCXLB_HTTP_HEAD_BYTES 15360
+#define RCXLB_HTTP_FIELDS     128
+#define RCXLB_HTTP_HEAD_MS    60000  /* from a request's first byte to the end of its head */
+#define RCXLB_HTTP_BODY_MS    60000  /* without a byte of a body */
+#define RCXLB_HTTP_ANSWER_MS  300000 /* until the head of the answer */
+
+/* Map `http`, by service id: what becomes of requests. Empty texts are not there. */
+#define RCXLB_MAX_TRUSTED 32
+#define RCXLB_MAX_HEADERS 16
+#define RCXLB_MAX_ROUTES  16
+struct rcxlb_http {
+	__u32 flags; /* enum rcxlb_http_flags */
+	__u32 head_bytes;
+	__u32 fields;
+	__u32 head_ms;
+	__u32 body_ms;
+	__u32 answer_ms;
+	__u64 body_bytes; /* 0: any number */
+	__u32 trusted_count;
+	struct rcxlb_prefix trusted[RCXLB_MAX_TRUSTED]; /* whose forwarding headers are kept and added to */
+	__u32 headers;
+	struct {
+		char name[64];
+		char value[RCXLB_PATH_LEN];
+	} header[RCXLB_MAX_HEADERS]; /* set in each request, instead of the client's */
+	__u32 routes;
+	struct {
+		char path[RCXLB_PATH_LEN]; /* a prefix that ends with a segment */
+		__u32 service;		   /* id: whose backends answer */
+	} route[RCXLB_MAX_ROUTES];
+	char acme[RCXLB_PATH_LEN];	/* with a redirect: the folder that answers /.well-known/acme-challenge/ */
+	char access_log[RCXLB_PATH_LEN]; /* a file; "journal"; empty: none */
+	__u32 access_log_json;		/* 1: JSON; else the combined format */
+	__u32 unused;
+};
+
 /* Map `settings`, one entry: what the agent is told. */
 #define RCXLB_METRICS_LISTEN "127.0.0.1:9465"
 struct rcxlb_settings {
@@ -436,6 +485,8 @@ RCXLB_SIZE(rcxlb_members, 128);
 RCXLB_SIZE(rcxlb_check, 408);
 RCXLB_SIZE(rcxlb_settings, 24);
 RCXLB_SIZE(rcxlb_tls, 3080);
+RCXLB_SIZE(rcxlb_http, 8312);
+RCXLB_SIZE(rcxlb_prefix, 20);
 RCXLB_SIZE(rcxlb_table, 395280);
 RCXLB_SIZE(rcxlb_backend, 80);
 RCXLB_SIZE(rcxlb_health, 128);
