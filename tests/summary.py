@@ -28,6 +28,12 @@ def cases(folder):
                 yield name, "passed", ""
 
 
+def failed_once(folder):
+    """The tests that were run again, and how they failed at first."""
+    for path in sorted(pathlib.Path(folder).rglob("*.failed-once")):
+        yield from path.read_text(encoding="utf-8").splitlines()
+
+
 def main(arguments):
     total = {"passed": 0, "failed": 0, "skipped": 0}
     rows = []
@@ -38,6 +44,8 @@ def main(arguments):
             row[outcome] += 1
             if outcome != "passed":
                 print(f"{title}: {outcome}: {name}: {reason[:500]}")
+        for line in failed_once(folder):
+            print(f"{title}: failed at first: {line}")
         if not sum(row.values()):
             print(f"{title}: failed: no test has left results in {folder}")
             row["failed"] = 1

@@ -40,6 +40,18 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason="asks user space alone, which is the same on every kernel"))
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A test that failed and was run again (--reruns) is told of beside the results, whatever the second run says."""
+    del call
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed and item.config.option.xmlpath and getattr(item.config.option, "reruns", None):
+        reason = " ".join(report.longreprtext.split("\nE ")[-1].split())
+        with open(f"{item.config.option.xmlpath}.failed-once", "a", encoding="utf-8") as told:
+            told.write(f"{item.name}: {reason[:300]}\n")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def bpffs():
     """A bpffs where a host has it."""

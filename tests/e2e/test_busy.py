@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Instances that listen and do not accept: halted ones and busy ones. Clients are served by the others meanwhile."""
 import contextlib
+import signal
 from collections import Counter
 
 import pytest
@@ -170,12 +171,12 @@ def test_those_that_one_passed_over_would_have_had_are_counted_with_who_gets_the
     assert all(first == HALTED for had, first in zip(names, firsts) if had != first)
 
 
-# Busy for 200 of every 250 ms: whoever comes in between waits for a hundred on average.
+# Once told, busy for 200 of every 250 ms: whoever comes in between waits for a hundred on average.
 BUSY = """
-setInterval(() => {
+process.once('SIGUSR2', () => setInterval(() => {
 	const end = performance.now() + 200;
 	while (performance.now() < end);
-}, 250);
+}, 250));
 """
 TRIES = 3  # others may need the processors at the moment
 
@@ -186,10 +187,13 @@ TRIES = 3  # others may need the processors at the moment
 def test_few_clients_wait_for_one_that_is_busy_most_of_the_time(lab, rule, most):
     preloaded = lab.folder / "busy.js"
     preloaded.write_text(BUSY, encoding="ascii")
-    for name, port in zip(NAMES, PORTS):
-        lab.node_instance(name, port, options=["-r", preloaded] if name == BUSY_ONE else [])
+    instances = {
+        name: lab.node_instance(name, port, options=["-r", preloaded] if name == BUSY_ONE else [])
+        for name, port in zip(NAMES, PORTS)
+    }
     load(lab, rule)
     come_and_meet_all(lab)
+    instances[BUSY_ONE].signal(signal.SIGUSR2)
     late, noise = [], []
     while len(late) < TRIES and not any(part <= most for part in late):
         visits = paced(lab.clients, scaled(1000, 200), 200)
