@@ -10,9 +10,14 @@
 
 static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
+bool endpoint_address_is_ipv4(const uint8_t address[16])
+{
+	return !memcmp(address, mapped, sizeof(mapped));
+}
+
 bool endpoint_is_ipv4(const struct rcxlb_endpoint *endpoint)
 {
-	return !memcmp(endpoint->address, mapped, sizeof(mapped));
+	return endpoint_address_is_ipv4(endpoint->address);
 }
 
 struct rcxlb_endpoint endpoint_any(bool ipv4, uint16_t port)
@@ -46,7 +51,7 @@ int endpoint_compare(const struct rcxlb_endpoint *a, const struct rcxlb_endpoint
 	return addresses ? addresses : (int)a->port - (int)b->port;
 }
 
-static int address_parse(const char *text, uint8_t to[16])
+int endpoint_address_parse(const char *text, uint8_t to[16])
 {
 	if (inet_pton(AF_INET6, text, to) == 1)
 		return 0;
@@ -99,7 +104,7 @@ int endpoint_parse(const char *text, bool any, struct rcxlb_endpoint *ret, struc
 	err = split(text, address, sizeof(address), &port, error);
 	if (err)
 		return err;
-	if (address_parse(address, endpoint.address))
+	if (endpoint_address_parse(address, endpoint.address))
 		return failed(error, -EINVAL, "'%s': '%s' is not an IPv4 or IPv6 address", text, address);
 	err = port_parse(text, port, &endpoint.port, error);
 	if (err)

@@ -21,6 +21,10 @@ int endpoint_parse_listen(const char *text, struct rcxlb_endpoint ret[2], unsign
 /* As endpoint_parse() reads it; `to` holds RCXLB_TEXT_LEN bytes. Returns `to`. */
 const char *endpoint_format(const struct rcxlb_endpoint *endpoint, char *to);
 
+/* An address without a port, in the form that endpoints have. 0 or -EINVAL. */
+int endpoint_address_parse(const char *text, uint8_t to[16]);
+bool endpoint_address_is_ipv4(const uint8_t address[16]);
+
 bool endpoint_is_ipv4(const struct rcxlb_endpoint *endpoint);
 bool endpoint_is_any(const struct rcxlb_endpoint *endpoint);
 bool endpoint_equal(const struct rcxlb_endpoint *a, const struct rcxlb_endpoint *b);
