@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /* Raised whenever a type below changes; kept in the pinned `meta` map and compared before anything else is read. */
-#define RCXLB_LAYOUT 3
+#define RCXLB_LAYOUT 4
 
 #define RCXLB_MAX_BACKENDS   1024
 #define RCXLB_MAX_SERVICES   64
@@ -158,7 +158,7 @@ enum rcxlb_http_flags {
 #define RCXLB_HTTP_BODY_MS    60000  /* without a byte of a body */
 #define RCXLB_HTTP_ANSWER_MS  300000 /* until the head of the answer */
 
-/* Map `http`, by service id: what becomes of requests. Empty texts are not there. */
+/* Map `http`, by service id: what becomes of requests; all 0: they are not parsed. Empty texts are not there. */
 #define RCXLB_MAX_TRUSTED 32
 #define RCXLB_MAX_HEADERS 16
 #define RCXLB_MAX_ROUTES  16
@@ -185,7 +185,6 @@ struct rcxlb_http {
 	char acme[RCXLB_PATH_LEN];	/* with a redirect: the folder that answers /.well-known/acme-challenge/ */
 	char access_log[RCXLB_PATH_LEN]; /* a file; "journal"; empty: none */
 	__u32 access_log_json;		/* 1: JSON; else the combined format */
-	__u32 unused;
 };
 
 /* Map `settings`, one entry: what the agent is told. */
@@ -485,7 +484,7 @@ RCXLB_SIZE(rcxlb_members, 128);
 RCXLB_SIZE(rcxlb_check, 408);
 RCXLB_SIZE(rcxlb_settings, 24);
 RCXLB_SIZE(rcxlb_tls, 3080);
-RCXLB_SIZE(rcxlb_http, 8312);
+RCXLB_SIZE(rcxlb_http, 8304);
 RCXLB_SIZE(rcxlb_prefix, 20);
 RCXLB_SIZE(rcxlb_table, 395280);
 RCXLB_SIZE(rcxlb_backend, 80);

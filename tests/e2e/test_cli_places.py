@@ -239,7 +239,7 @@ def test_a_file_system_that_is_full_changes_nothing(lab):
     """The folder of run-time files has no room left."""
     small = lab.folder / "small"
     small.mkdir()
-    run("mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(small))
+    run("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small))
     lab.rcxlb.runs = small / "run"
     try:
         lab.load_with(3001)

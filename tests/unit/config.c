@@ -382,7 +382,7 @@ static void every_key_has_its_effect(void **state)
 static void what_is_not_said_is_as_usual(void **state)
 {
 	struct model_service usual = {};
-	struct model settings;
+	struct rcxlb_settings settings;
 
 	(void)state;
 	assert_int_equal(read_text("services: [{name: a, listen: [\"*:80\"]}]\n"), 0);
@@ -391,8 +391,8 @@ static void what_is_not_said_is_as_usual(void **state)
 	assert_memory_equal(&config.model.service[0].check, &usual.check, sizeof(usual.check));
 	assert_int_equal(config.model.service[0].balance, usual.balance);
 	assert_int_equal(config.model.hash_key[0] | config.model.hash_key[1], 0);
-	model_defaults(&settings);
-	assert_memory_equal(&config.model.settings, &settings.settings, sizeof(settings.settings));
+	model_settings_defaults(&settings);
+	assert_memory_equal(&config.model.settings, &settings, sizeof(settings));
 	assert_int_equal(read_text("services: []\ninterfaces: []\n"), 0);
 	assert_true(config.has_interfaces);
 }
@@ -510,7 +510,7 @@ static void draw_model(struct model *model)
 	char text[RCXLB_TEXT_LEN];
 
 	memset(model, 0, sizeof(*model));
-	model_defaults(model);
+	model_settings_defaults(&model->settings);
 	if (draw(2))
 		model->settings.metrics = endpoint_any(draw(2), draw(2) * 9000);
 	if (!model->settings.metrics.port)

@@ -60,8 +60,8 @@ static int setup(void **state)
 	(void)state;
 	memset(&running, 0, sizeof(running));
 	memset(&wished, 0, sizeof(wished));
-	model_defaults(&running);
-	model_defaults(&wished);
+	model_settings_defaults(&running.settings);
+	model_settings_defaults(&wished.settings);
 	running.hash_key[0] = 7;
 	lines[0] = 0;
 	return 0;

@@ -55,7 +55,7 @@ static int list_all(struct dataplane *dataplane, const char *name, bool as_json,
 	struct table *table = NULL;
 	json_t *json = NULL;
 	struct facts facts;
-	struct model model;
+	static struct model model;
 	int err;
 
 	err = dataplane_read(dataplane, &model, error);
@@ -146,7 +146,7 @@ static int change_all(const struct change *change, const struct arguments *argum
 static int apply(const struct arguments *arguments, struct dataplane *dataplane, struct change *change,
 		 struct error *error)
 {
-	struct model model;
+	static struct model model;
 	int err;
 
 	err = dataplane_read(dataplane, &model, error);

@@ -25,7 +25,7 @@ static int run(const struct arguments *arguments, struct error *error)
 {
 	struct dataplane *dataplane;
 	struct facts facts;
-	struct model model;
+	static struct model model;
 	int err;
 
 	err = arguments_expect(arguments, 0, 0, "", error);

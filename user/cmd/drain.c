@@ -51,7 +51,7 @@ static int look(const struct arguments *arguments, struct rest *rest, struct err
 {
 	struct rcxlb_endpoint endpoint;
 	struct dataplane *dataplane;
-	struct model model;
+	static struct model model;
 	uint16_t last;
 	int err = dataplane_open(DATAPLANE_LOOK, &dataplane, error);
 

@@ -26,7 +26,7 @@ static int first_model(const struct arguments *arguments, struct model_service *
 		}
 	if (!err && !*given)
 		err = model_service_listen(service, "*:3000", error);
-	model_defaults(model);
+	model_settings_defaults(&model->settings);
 	return err ? err : model_service_set(model, service, error);
 }
 
@@ -55,7 +55,7 @@ static int load_plainly(const struct arguments *arguments, const struct xdp_wish
 {
 	struct load_options options = { .interfaces = interfaces, .version = RCXLB_VERSION };
 	struct model_service service = {};
-	struct model model = {};
+	static struct model model;
 	bool given;
 	int err;
 

@@ -78,7 +78,7 @@ static void list_table(const struct model *model)
 static int list(const struct arguments *arguments, struct error *error)
 {
 	struct dataplane *dataplane;
-	struct model model;
+	static struct model model;
 	int err;
 
 	err = arguments_expect(arguments, 0, 0, "", error);
@@ -213,7 +213,7 @@ static int change(const struct arguments *arguments, struct error *error)
 	bool adding = arguments_verb(arguments, "add");
 	struct model_service wished = {};
 	struct dataplane *dataplane;
-	struct model model;
+	static struct model model;
 	int err;
 
 	err = adding ? wished_service(arguments, &wished, error) : arguments_expect(arguments, 1, 1, "a name", error);

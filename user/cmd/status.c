@@ -154,7 +154,7 @@ static int run(const struct arguments *arguments, struct error *error)
 	bool as_json = argument(arguments, "--json");
 	struct dataplane *dataplane;
 	struct facts facts;
-	struct model model;
+	static struct model model;
 	int err;
 
 	err = arguments_expect(arguments, 0, 0, "", error);

@@ -163,7 +163,7 @@ static int ask(const struct arguments *arguments, struct dataplane *dataplane, c
 	struct rcxlb_endpoint local;
 	struct model_service *service;
 	struct answer answer;
-	struct model model;
+	static struct model model;
 	int err;
 
 	err = dataplane_read(dataplane, &model, error);

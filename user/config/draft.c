@@ -14,12 +14,12 @@
 struct draft *draft_new(void)
 {
 	struct draft *draft = calloc(1, sizeof(*draft));
-	struct model usual;
+	struct rcxlb_settings usual;
 
 	if (!draft)
 		return NULL;
-	model_defaults(&usual);
-	draft->metrics.listen = usual.settings.metrics;
+	model_settings_defaults(&usual);
+	draft->metrics.listen = usual.metrics;
 	return draft;
 }
 

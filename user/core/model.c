@@ -147,12 +147,12 @@ static int by_endpoint(const void *a, const void *b)
 	return endpoint_compare(a, b);
 }
 
-void model_defaults(struct model *model)
+void model_settings_defaults(struct rcxlb_settings *settings)
 {
 	struct error ignored;
 
-	memset(&model->settings, 0, sizeof(model->settings));
-	endpoint_parse(RCXLB_METRICS_LISTEN, false, &model->settings.metrics, &ignored);
+	memset(settings, 0, sizeof(*settings));
+	endpoint_parse(RCXLB_METRICS_LISTEN, false, &settings->metrics, &ignored);
 }
 
 void model_service_defaults(struct model_service *service, uint8_t hash)
@@ -199,6 +199,7 @@ int model_service_set(struct model *model, const struct model_service *wished, s
 	service->slow_start_ms = wished->slow_start_ms;
 	service->check = wished->check;
 	service->tls = wished->tls;
+	service->http = wished->http;
 	service->listens = wished->listens;
 	memcpy(service->listen, wished->listen, sizeof(service->listen));
 	qsort(service->listen, service->listens, sizeof(service->listen[0]), by_endpoint);
@@ -329,7 +330,7 @@ bool model_is_own_port(const struct model *model, uint16_t port)
 
 bool model_is_proxied(const struct model_service *service)
 {
-	return service->name[0] && service->tls.certificates;
+	return service->name[0] && (service->tls.certificates || service->http.flags);
 }
 
 const struct rcxlb_check *model_check(const struct model *model, uint32_t backend)

@@ -32,6 +32,7 @@ struct model_service {
 	uint32_t slow_start_ms; /* 0: none. No holes: models are compared as bytes */
 	struct rcxlb_check check;
 	struct rcxlb_tls tls;
+	struct rcxlb_http http;
 	uint64_t member[RCXLB_MAX_BACKENDS / 64]; /* a bit for each backend */
 };
 
@@ -52,7 +53,7 @@ int model_service_select(struct model *model, const char *name, struct model_ser
 int model_name_check(const char *name, struct error *error);
 
 /* Sets the settings to what they are when the operator says nothing. */
-void model_defaults(struct model *model);
+void model_settings_defaults(struct rcxlb_settings *settings);
 
 /* Sets everything about how a service chooses and checks to what it is when the operator says nothing but the hash. */
 void model_service_defaults(struct model_service *service, uint8_t hash);
@@ -87,7 +88,7 @@ bool model_has_own_port(const struct model *model, const struct model_service *s
 /* Does any service listen on this port? */
 bool model_is_own_port(const struct model *model, uint16_t port);
 
-/* Do its connections go through a worker? Not those of an unused entry. */
+/* Do its connections go through a worker, for TLS or HTTP? Not those of an unused entry. */
 bool model_is_proxied(const struct model_service *service);
 
 /* How a backend is checked: as the first service says that has it and checks. NULL: not at all. */

@@ -243,11 +243,25 @@ static int attach_interfaces(struct dataplane *dataplane, const struct load_opti
 	return err;
 }
 
+/* The wished one, with the hash key that was drawn where it says none. */
+static int publish_wished(struct dataplane *dataplane, const struct load_options *options, struct error *error)
+{
+	struct model *model = malloc(sizeof(*model));
+	int err;
+
+	if (!model)
+		return failed(error, -ENOMEM, "out of memory");
+	*model = *options->model;
+	memcpy(model->hash_key, dataplane->meta.hash_key, sizeof(model->hash_key));
+	err = publish_first(dataplane, model, error);
+	free(model);
+	return err;
+}
+
 /* Everything of a first load but the last two steps, in the handle's place, where nobody sees it. */
 static int build(struct dataplane *dataplane, const struct load_options *options, struct rcxlb_bpf **ret,
 		 struct error *error)
 {
-	struct model model = *options->model;
 	int err;
 
 	err = make_meta(dataplane, options, error);
@@ -259,9 +273,8 @@ static int build(struct dataplane *dataplane, const struct load_options *options
 		err = pin_maps(dataplane, error);
 	if (!err)
 		err = attach_others(dataplane, *ret, error);
-	memcpy(model.hash_key, dataplane->meta.hash_key, sizeof(model.hash_key));
 	if (!err)
-		err = publish_first(dataplane, &model, error);
+		err = publish_wished(dataplane, options, error);
 	if (!err)
 		err = attach_interfaces(dataplane, options, error);
 	return err;
@@ -374,21 +387,23 @@ static int replace(struct dataplane *dataplane, const char *version, struct erro
 static int set_service(struct dataplane *dataplane, const struct model_service *wished, struct error *error)
 {
 	struct model_service service = *wished, *present;
-	struct model model;
+	struct model *model = malloc(sizeof(*model));
 	int err;
 
-	err = dataplane_read(dataplane, &model, error);
-	if (err)
-		return err;
-	present = model_service_find(&model, wished->name);
+	if (!model)
+		return failed(error, -ENOMEM, "out of memory");
+	err = dataplane_read(dataplane, model, error);
+	present = err ? NULL : model_service_find(model, wished->name);
 	if (present) {
 		service = *present;
 		service.listens = wished->listens;
 		memcpy(service.listen, wished->listen, sizeof(service.listen));
 	}
-	err = model_service_set(&model, &service, error);
 	if (!err)
-		err = dataplane_publish(dataplane, &model, error);
+		err = model_service_set(model, &service, error);
+	if (!err)
+		err = dataplane_publish(dataplane, model, error);
+	free(model);
 	return err;
 }
 

@@ -191,6 +191,8 @@ static int write_notes(struct dataplane *dataplane, const struct model *model, s
 			err = bpf_map_update_elem(dataplane->map[MAP_checks], &i, &model->service[i].check, BPF_ANY);
 		if (!err)
 			err = bpf_map_update_elem(dataplane->map[MAP_tls], &i, &model->service[i].tls, BPF_ANY);
+		if (!err)
+			err = bpf_map_update_elem(dataplane->map[MAP_http], &i, &model->service[i].http, BPF_ANY);
 	}
 	return err ? failed(error, err, REFUSED("checks", err)) : 0;
 }
@@ -386,40 +388,51 @@ static int apply(struct dataplane *dataplane, const struct model *present, const
 	return err;
 }
 
-int dataplane_publish(struct dataplane *dataplane, const struct model *wished, struct error *error)
+static int change(struct dataplane *dataplane, const struct model *present, const struct model *wished,
+		  struct error *error)
 {
-	struct model present;
+	int err = pending_write(&dataplane->place, wished, error);
 	struct error later;
-	int err;
 
-	err = dataplane_read(dataplane, &present, error);
 	if (err)
 		return err;
-	if (!memcmp(&present, wished, sizeof(present)))
-		return 0;
-	err = pending_write(&dataplane->place, wished, error);
-	if (err)
-		return err;
-	err = apply(dataplane, &present, wished, error);
+	err = apply(dataplane, present, wished, error);
 	if (err) {
 		/* If this fails as well, the wish to have things as before stays pending. */
-		if (pending_write(&dataplane->place, &present, &later) || apply(dataplane, NULL, &present, &later))
+		if (pending_write(&dataplane->place, present, &later) || apply(dataplane, NULL, present, &later))
 			return err;
 	}
 	pending_remove(&dataplane->place);
 	return err;
 }
 
-int publish_pending(struct dataplane *dataplane, struct error *error)
+int dataplane_publish(struct dataplane *dataplane, const struct model *wished, struct error *error)
 {
-	struct model wished;
+	struct model *present = malloc(sizeof(*present));
 	int err;
 
-	err = pending_read(&dataplane->place, &wished, error);
+	if (!present)
+		return failed(error, -ENOMEM, "out of memory");
+	err = dataplane_read(dataplane, present, error);
+	if (!err && memcmp(present, wished, sizeof(*present)))
+		err = change(dataplane, present, wished, error);
+	free(present);
+	return err;
+}
+
+int publish_pending(struct dataplane *dataplane, struct error *error)
+{
+	struct model *wished = malloc(sizeof(*wished));
+	int err;
+
+	if (!wished)
+		return failed(error, -ENOMEM, "out of memory");
+	err = pending_read(&dataplane->place, wished, error);
 	if (!err)
-		err = apply(dataplane, NULL, &wished, error);
+		err = apply(dataplane, NULL, wished, error);
 	if (!err)
 		pending_remove(&dataplane->place);
+	free(wished);
 	return err;
 }
 
