@@ -5,7 +5,6 @@ import os
 import signal
 import ssl
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -24,7 +23,7 @@ def _site(lab):
     identity = make_identity(lab.folder, "first", "chat.test")
     add_service(lab, identity)
     lab.rcxlb("backends", "add", "-s", "secure", "127.0.0.1:3001-3002")
-    wait_until(lambda: workers(lab), "workers")
+    wait_until(lambda: agent.workers_of(lab), "workers")
     wait_until(lambda: somebody(lab), "a worker takes connections")
     return lab
 
@@ -32,19 +31,6 @@ def _site(lab):
 def add_service(lab, *identities):
     options = [word for identity in identities for word in identity.options]
     lab.rcxlb("services", "add", "secure", "--listen", "*:443", *options)
-
-
-def workers(lab):
-    """Their process ids."""
-    found = []
-    for pid in lab.host.pids():
-        try:
-            name = Path(f"/proc/{pid}/comm").read_text(encoding="ascii").strip()
-        except OSError:
-            continue
-        if name == "rcxlb-worker":
-            found.append(pid)
-    return found
 
 
 def dial(lab, address=HOST4):
@@ -92,7 +78,7 @@ def test_status_says_that_it_is_proxied(site):
 
 
 def test_workers_have_no_privilege(site):
-    for pid in workers(site):
+    for pid in agent.workers_of(site):
         status = agent.status_of(pid)
         assert len(set(status["Uid"])) == 1 and status["Uid"][0] != "0"
         assert status["CapPrm"] == status["CapEff"] == status["CapBnd"] == ["0" * 16]
@@ -101,11 +87,11 @@ def test_workers_have_no_privilege(site):
 
 def test_a_worker_that_dies_is_started_again_and_takes_only_its_own_connections(site):
     held = [dial(site) for _ in range(24)]
-    before = workers(site)
+    before = agent.workers_of(site)
     os.kill(before[0], signal.SIGKILL)
     left = sum(client.echoes() for client in held)
     assert 0 < left < len(held) or len(before) == 1
-    wait_until(lambda: len(set(workers(site)) - {before[0]}) == len(before), "another worker in its place")
+    wait_until(lambda: len(set(agent.workers_of(site)) - {before[0]}) == len(before), "another worker in its place")
     wait_until(lambda: somebody(site), "connections are taken")
 
 
@@ -135,32 +121,32 @@ def certificate_of(lab):
 
 def test_kill_9_of_the_agent_and_its_supervisor_cuts_nobody(site):
     held = [dial(site) for _ in range(20)]
-    crew = set(workers(site))
+    crew = set(agent.workers_of(site))
     os.kill(site.rcxlb.status()["agent"]["pid"], signal.SIGKILL)
     wait_equal(lambda: site.rcxlb.status()["agent"]["running"], False, "the agent is gone")
     assert somebody(site), "workers go on without an agent"
     site.rcxlb("load", "eth0")
-    wait_until(lambda: set(workers(site)) - crew, "a crew of the new agent")
+    wait_until(lambda: set(agent.workers_of(site)) - crew, "a crew of the new agent")
     assert all(client.echoes() for client in held)
 
 
 def test_workers_of_a_former_crew_end_with_their_last_connection(site):
     client = dial(site)
-    crew = set(workers(site))
+    crew = set(agent.workers_of(site))
     add_service(site, make_identity(site.folder, "second", "chat.test"))
-    wait_until(lambda: len(set(workers(site)) & crew) == 1, "of the former crew the one that has a connection stays")
+    wait_until(lambda: len(set(agent.workers_of(site)) & crew) == 1, "of the former crew the one that has a connection stays")
     assert client.echoes()
     client.close()
-    wait_until(lambda: not set(workers(site)) & crew, "the former crew is gone")
+    wait_until(lambda: not set(agent.workers_of(site)) & crew, "the former crew is gone")
 
 
 def test_unload_leaves_the_connections_and_no_worker_without_one(site):
     client = dial(site)
     site.rcxlb("unload")
-    wait_equal(lambda: len(workers(site)), 1, "the worker that has a connection")
+    wait_equal(lambda: len(agent.workers_of(site)), 1, "the worker that has a connection")
     assert client.echoes()
     client.close()
-    wait_equal(lambda: len(workers(site)), 0, "workers")
+    wait_equal(lambda: len(agent.workers_of(site)), 0, "workers")
 
 
 def test_without_an_instance_the_client_is_refused(site):

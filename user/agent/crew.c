@@ -94,7 +94,11 @@ static int prepare_service(struct start *start, uint32_t id, struct error *error
 	struct worker_service *service = &start->service[start->count];
 	int *listener = start->listener[start->count];
 
-	*service = (struct worker_service){ .id = id, .listeners = listener, .tls = &start->material->tls[id] };
+	*service = (struct worker_service){
+		.id = id,
+		.listeners = listener,
+		.tls = start->material->tls[id].count ? &start->material->tls[id] : NULL,
+	};
 	for (int ipv6 = 0; ipv6 < 2; ipv6++) {
 		int fd = listening_socket(ipv6, error);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Workers that were started together, with the same certificates, and take over from those before. */
+/* Workers that were started together, with the same certificates and settings, and take over from those before. */
 #ifndef AGENT_CREW_H
 #define AGENT_CREW_H
 

@@ -68,7 +68,8 @@ static bool same_proxied(const struct model *a, const struct model *b)
 		if (proxied &&
 		    (left->listens != right->listens || memcmp(left->name, right->name, sizeof(left->name)) ||
 		     memcmp(left->listen, right->listen, sizeof(left->listen)) ||
-		     memcmp(&left->tls, &right->tls, sizeof(left->tls))))
+		     memcmp(&left->tls, &right->tls, sizeof(left->tls)) ||
+		     memcmp(&left->http, &right->http, sizeof(left->http))))
 			return false;
 	}
 	return true;

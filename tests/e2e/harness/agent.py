@@ -86,12 +86,23 @@ def agents_of(lab):
     return sorted(number for number in numbers if _parent_of(number) not in numbers)
 
 
+def workers_of(lab):
+    """Pids of the processes that hold clients' bytes."""
+    return [number for number in lab.host.pids() if _name_of(number) == "rcxlb-worker"]
+
+
+def _name_of(number):
+    try:
+        return Path(f"/proc/{number}/comm").read_text(encoding="ascii").strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
 def _is_agent(lab, number):
     try:
         if os.readlink(f"/proc/{number}/exe") != str(lab.rcxlb.binary):
             return False
-        name = Path(f"/proc/{number}/comm").read_text(encoding="ascii").strip()
-        return name not in ("rcxlb-super", "rcxlb-worker") and is_alive(number)
+        return _name_of(number) not in ("rcxlb-super", "rcxlb-worker") and is_alive(number)
     except (FileNotFoundError, ProcessLookupError):
         return False
 
