@@ -142,3 +142,30 @@ def test_panels_are_numbered_and_do_not_overlap():
         apart = (a["x"] + a["w"] <= b["x"] or b["x"] + b["w"] <= a["x"]
                  or a["y"] + a["h"] <= b["y"] or b["y"] + b["h"] <= a["y"])
         assert apart, f"'{title}' and '{other}' overlap"
+
+
+# What Grafana 10 (schema 38) needs to draw a panel of each type; there is no Grafana in Debian to ask.
+PANEL = {"id": int, "type": str, "title": str, "gridPos": dict}
+DRAWN = {"description": str, "datasource": dict, "targets": list, "fieldConfig": dict, "options": dict}
+TYPES = {"stat", "timeseries", "table", "state-timeline", "row"}
+UNITS = {"short", "cps", "s", "Bps", "pps", "percentunit", None}
+
+
+def wrong_fields(entry, wanted):
+    return {name: entry.get(name) for name, kind in wanted.items() if not isinstance(entry.get(name), kind)}
+
+
+def test_the_dashboard_has_the_fields_that_grafana_reads():
+    dashboard = json.loads(DASHBOARD.read_text())
+    assert not wrong_fields(dashboard, {
+        "title": str, "uid": str, "schemaVersion": int, "panels": list, "time": dict, "templating": dict, "tags": list,
+    })
+    assert len(dashboard["uid"]) <= 40 and set(dashboard["time"]) == {"from", "to"}
+    for panel in panels():
+        wanted = PANEL if panel["type"] == "row" else {**PANEL, **DRAWN}
+        assert panel["type"] in TYPES and not wrong_fields(panel, wanted), panel["title"]
+        letters = [target["refId"] for target in panel.get("targets", [])]
+        assert len(letters) == len(set(letters)) and (letters or panel["type"] == "row"), panel["title"]
+        if letters:
+            assert set(panel["fieldConfig"]) == {"defaults", "overrides"}, panel["title"]
+            assert panel["fieldConfig"]["defaults"].get("unit") in UNITS, panel["title"]

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The systemd units: they are sound, as closed as they can be, and rcxlb works inside of what they permit."""
-import http.client
 import os
 import re
 import shutil
@@ -9,7 +8,7 @@ import subprocess
 
 import pytest
 
-from harness import client, settings
+from harness import agent as agent_of, settings
 from harness.lab import BPFFS
 from harness.manager import Manager
 from harness.poll import wait_until
@@ -18,7 +17,6 @@ from harness.process import Process, python
 UNITS = settings.ROOT / "scripts" / "systemd"
 SERVICE = UNITS / "rcxlb.service"
 EXAMPLE = settings.ROOT / "tests" / "monitoring" / "metrics.txt"
-METRICS_PORT = 9465
 CONFINE = settings.ROOT / "tests" / "e2e" / "harness" / "confine.py"
 
 # The most that systemd-analyze security may count, in tenths; what is left is what rcxlb needs.
@@ -173,25 +171,14 @@ def start_agent(lab, unit, manager):
     return process
 
 
-def scrape(lab):
-    connection = http.client.HTTPConnection("127.0.0.1", METRICS_PORT, timeout=settings.COMMAND_SECONDS)
-    connection.sock = client.connect(lab.host, "127.0.0.1", METRICS_PORT).sock
-    connection.request("GET", "/metrics")
-    answer = connection.getresponse()
-    text = answer.read().decode()
-    connection.close()
-    assert answer.status == 200
-    return text
-
-
 def test_the_agent_works_as_the_unit(lab, unit, manager):
     """It says that it is ready and alive, serves metrics that Prometheus likes, and its end ends no steering."""
     agent = start_agent(lab, unit, manager)
     manager.await_word("WATCHDOG=1", agent)  # nobody listens to it from here on, and that stops nothing
     lab.instance("i3001", 3001)
     assert lab.rcxlb.status()["agent"] == {"running": True, "pid": agent.pid}
-    wait_until(lambda: 'rcxlb_backend_up{backend="127.0.0.1:3001"} 1\n' in scrape(lab), "the backend's metrics")
-    text = scrape(lab)
+    wait_until(lambda: 'rcxlb_backend_up{backend="127.0.0.1:3001"} 1\n' in agent_of.scrape(lab), "the backend's metrics")
+    text = agent_of.scrape(lab)
     families = re.compile("^# TYPE .*", re.MULTILINE)
     assert families.findall(text) == families.findall(EXAMPLE.read_text())
     assert run("promtool", "check", "metrics", input=text) == (0, "")

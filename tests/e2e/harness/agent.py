@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The agent of a lab: how it is started and told how to check, and what the kernel says of its process."""
+import http.client
 import json
 import os
 import signal
@@ -7,6 +8,7 @@ import struct
 import threading
 from pathlib import Path
 
+from . import client, settings
 from .kernel import bpftool
 from .namespace import run
 from .poll import wait_until
@@ -14,6 +16,7 @@ from .poll import wait_until
 AUTO, OFF, TCP, HTTP = range(4)
 # How often tests check: short, so that they are over soon, and long enough to count on.
 INTERVAL, TIMEOUT, RISE, FALL = 100, 300, 2, 3
+METRICS_PORT = 9465
 
 
 def set_check(lab, kind=HTTP, path="/health", interval=INTERVAL, timeout=TIMEOUT, rise=RISE, fall=FALL,
@@ -127,6 +130,18 @@ def audience(lab):
 def _value(lab, name, key):
     shown = bpftool("map", "lookup", "pinned", str(lab.rcxlb.pins / name), "key", *_bytes(struct.pack("I", key)))
     return shown["formatted"]["value"]
+
+
+def scrape(lab):
+    """What it serves as metrics."""
+    connection = http.client.HTTPConnection("127.0.0.1", METRICS_PORT, timeout=settings.COMMAND_SECONDS)
+    connection.sock = client.connect(lab.host, "127.0.0.1", METRICS_PORT).sock
+    connection.request("GET", "/metrics")
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    connection.close()
+    assert answer.status == 200
+    return text
 
 
 class Follower:
