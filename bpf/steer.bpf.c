@@ -369,6 +369,7 @@ static __always_inline struct rcxlb_why *explain(const struct request *request, 
 	record->slot = request->hash % RCXLB_TABLE_SIZE;
 	record->service_id = service;
 	record->chosen = RCXLB_NO_BACKEND;
+	record->worker = 0;
 	record->steps = 0;
 	record->active = 0;
 	record->weight = 0;
@@ -383,9 +384,73 @@ static __always_inline void explain_demand(struct rcxlb_why *record, const struc
 	record->emptiest = request->behind;
 }
 
-/* Until a chosen listener is still there when it is assigned. */
+/* A search among the workers of a service. */
+struct turn {
+	__u64 now;
+	__u32 service;
+	__u32 first;
+	__u32 workers;
+	__u32 ipv6;
+	__u32 sight; /* out: of the best one, or ROWS_NONE */
+	__u32 key;   /* out: of that one */
+};
+
+/* bpf_loop(): the next worker; 1 ends the search. */
+static long look_at_worker(__u32 i, struct turn *turn)
+{
+	__u32 worker = (turn->first + i) % turn->workers, key = RCXLB_WORKER_KEY(turn->service, worker, turn->ipv6),
+	      sight;
+	struct bpf_sock *sk = bpf_map_lookup_elem(&workers, &key);
+	struct tcp_sock *tcp;
+
+	if (!sk)
+		return 0;
+	tcp = bpf_skc_to_tcp_sock(sk);
+	if (sk->state == BPF_TCP_LISTEN && tcp) {
+		sight = loops_look(RCXLB_MAX_BACKENDS + worker, (__u64)BPF_CORE_READ(tcp, inet_conn.icsk_inet.sk.sk_wq),
+				   turn->now, RCXLB_BLOCKED_MS);
+		if (sight < turn->sight) {
+			turn->sight = sight;
+			turn->key = key;
+		}
+	}
+	bpf_sk_release(sk);
+	return turn->sight < LOOPS_SIGHT(RCXLB_LOOP_STARVED, 0);
+}
+
+static __always_inline __u32 workers_present(void)
+{
+	__u32 zero = 0;
+	struct rcxlb_crew *present = bpf_map_lookup_elem(&crew, &zero);
+
+	return present && present->workers <= RCXLB_MAX_WORKERS ? present->workers : 0;
+}
+
+/* The first worker from the hash's own on that is not blocked; else the best one. */
+static __always_inline int steer_to_worker(struct bpf_sk_lookup *ctx, __u32 service, const struct request *request,
+					   struct rcxlb_exits *count)
+{
+	struct turn turn = { .service = service, .first = request->hash >> 32, .now = bpf_ktime_get_ns() };
+
+	turn.workers = workers_present();
+	turn.ipv6 = request->family == AF_INET6;
+	turn.sight = ROWS_NONE;
+	if (turn.workers)
+		bpf_loop(turn.workers, look_at_worker, &turn, 0);
+	if (turn.sight == ROWS_NONE || assign_from(ctx, &workers, turn.key, BPF_SK_LOOKUP_F_NO_REUSEPORT)) {
+		COUNT(count, no_worker);
+		return SK_DROP;
+	}
+	COUNT(count, proxied);
+	return SK_PASS;
+}
+
+/*
+ * Until a chosen listener is still there when it is assigned. `by_worker`: where only the address family is in the way,
+ * a worker may take the client.
+ */
 static __always_inline int steer_to_backend(struct bpf_sk_lookup *ctx, struct search *search, __u32 service,
-					    struct rcxlb_exits *count)
+					    bool by_worker, struct rcxlb_exits *count)
 {
 	struct request *request = search->request;
 
@@ -394,6 +459,11 @@ static __always_inline int steer_to_backend(struct bpf_sk_lookup *ctx, struct se
 		if (request->blocked_ms && !search->record)
 			loops_watch(request->highest, request->now);
 		if (request->key < 0) {
+			if (request->choice.foreign && by_worker && workers_present()) {
+				if (!search->record)
+					return steer_to_worker(ctx, service, request, count);
+				search->record->worker = 1;
+			}
 			COUNT(count, none_usable);
 			if (!search->record)
 				tell(request, service, RCXLB_EVENT_REFUSED, count);
@@ -440,61 +510,6 @@ static __always_inline int steer_check(struct bpf_sk_lookup *ctx, const struct r
 	if (!facts.takes || assign(ctx, key, 0))
 		return SK_DROP;
 	COUNT(count, checked);
-	return SK_PASS;
-}
-
-/* A search among the workers of a service. */
-struct turn {
-	__u64 now;
-	__u32 service;
-	__u32 first;
-	__u32 workers;
-	__u32 ipv6;
-	__u32 sight; /* out: of the best one, or ROWS_NONE */
-	__u32 key;   /* out: of that one */
-};
-
-/* bpf_loop(): the next worker; 1 ends the search. */
-static long look_at_worker(__u32 i, struct turn *turn)
-{
-	__u32 worker = (turn->first + i) % turn->workers, key = RCXLB_WORKER_KEY(turn->service, worker, turn->ipv6),
-	      sight;
-	struct bpf_sock *sk = bpf_map_lookup_elem(&workers, &key);
-	struct tcp_sock *tcp;
-
-	if (!sk)
-		return 0;
-	tcp = bpf_skc_to_tcp_sock(sk);
-	if (sk->state == BPF_TCP_LISTEN && tcp) {
-		sight = loops_look(RCXLB_MAX_BACKENDS + worker, (__u64)BPF_CORE_READ(tcp, inet_conn.icsk_inet.sk.sk_wq),
-				   turn->now, RCXLB_BLOCKED_MS);
-		if (sight < turn->sight) {
-			turn->sight = sight;
-			turn->key = key;
-		}
-	}
-	bpf_sk_release(sk);
-	return turn->sight < LOOPS_SIGHT(RCXLB_LOOP_STARVED, 0);
-}
-
-/* The first worker from the hash's own on that is not blocked; else the best one. */
-static __always_inline int steer_to_worker(struct bpf_sk_lookup *ctx, __u32 service, const struct request *request,
-					   struct rcxlb_exits *count)
-{
-	__u32 zero = 0;
-	struct rcxlb_crew *present = bpf_map_lookup_elem(&crew, &zero);
-	struct turn turn = { .service = service, .first = request->hash >> 32, .now = bpf_ktime_get_ns() };
-
-	turn.workers = present ? present->workers : 0;
-	turn.ipv6 = request->family == AF_INET6;
-	turn.sight = ROWS_NONE;
-	if (turn.workers && turn.workers <= RCXLB_MAX_WORKERS)
-		bpf_loop(turn.workers, look_at_worker, &turn, 0);
-	if (turn.sight == ROWS_NONE || assign_from(ctx, &workers, turn.key, BPF_SK_LOOKUP_F_NO_REUSEPORT)) {
-		COUNT(count, no_worker);
-		return SK_DROP;
-	}
-	COUNT(count, proxied);
 	return SK_PASS;
 }
 
@@ -563,5 +578,5 @@ int steer(struct bpf_sk_lookup *ctx)
 	compare(&search, id);
 	if (search.record)
 		explain_demand(search.record, request);
-	return steer_to_backend(ctx, &search, id, count);
+	return steer_to_backend(ctx, &search, id, !peer, count);
 }

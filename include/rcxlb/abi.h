@@ -432,6 +432,8 @@ struct rcxlb_why {
 	__u64 active;	/* connections of all backends that listen; with weight, 0 when the rule does not ask */
 	__u32 weight;	/* of them */
 	__u32 emptiest; /* backend that was asked first because it has far less than its share, or RCXLB_NO_BACKEND */
+	__u32 worker;	/* 1: none was chosen, for its address family alone: a worker takes the client */
+	__u32 unused;
 	struct {
 		__u16 backend;
 		__u8 verdict; /* enum rcxlb_verdict */
@@ -497,7 +499,7 @@ RCXLB_SIZE(rcxlb_socket, 16);
 RCXLB_SIZE(rcxlb_exits, 80);
 RCXLB_SIZE(rcxlb_event, 72);
 RCXLB_SIZE(rcxlb_peer, 40);
-RCXLB_SIZE(rcxlb_why, 464);
+RCXLB_SIZE(rcxlb_why, 472);
 RCXLB_SIZE(rcxlb_listener, 20);
 RCXLB_SIZE(rcxlb_interface, 20);
 RCXLB_SIZE(rcxlb_guard_stats, 16);

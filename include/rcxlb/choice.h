@@ -311,6 +311,7 @@ struct rcxlb_choice {
 	__u16 looks;	/* candidates that can take the client */
 	__u8 equals;	/* of these: as good as the chosen one */
 	__u8 unusable;	/* the hash's choice was not */
+	__u8 foreign;	/* one listens that cannot take this address family; a worker can reach it */
 };
 
 static inline __attribute__((always_inline)) struct rcxlb_choice rcxlb_choice(const struct rcxlb_table *table,
@@ -381,6 +382,8 @@ static inline __attribute__((always_inline)) int rcxlb_offer(struct rcxlb_choice
 
 	if (id == choice->first && (cost >= RCXLB_COST_DOWN && rcxlb_judge_up(rule, facts) != RCXLB_FULL))
 		choice->unusable = 1;
+	if (facts->listens && !facts->takes && !facts->draining)
+		choice->foreign = 1;
 	if (cost != RCXLB_COST_NEVER) {
 		choice->looks++;
 		if (rcxlb_is_better(choice, cost, facts)) {

@@ -254,6 +254,7 @@ def test_the_port_of_metrics_is_taken(lab):
 
         wait_until(served, "metrics are served")
         process.terminate()
+        lab.rcxlb("unload")  # its workers have its standard error, and stay until then
         log = process.stderr.read()
     lines = [line for line in log.splitlines() if "9465" in line]
     assert len(lines) == 1 and "Address already in use" in lines[0], log

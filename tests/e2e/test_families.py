@@ -2,7 +2,9 @@
 """IPv4 clients, IPv6 clients, and instances that take one or both."""
 import pytest
 
+from harness.agent import workers_of
 from harness.lab import HOST4, HOST6
+from harness.poll import wait_equal, wait_until
 
 # bind address, only IPv6, backend address, takes IPv4 clients, takes IPv6 clients
 INSTANCES = [
@@ -74,3 +76,41 @@ def test_clients_over_both_families_see_their_own_addresses(lab):
         connection = lab.dial(address=address)
         assert connection.peer == connection.own
         assert connection.local == (address, 3000)
+
+
+@pytest.mark.parametrize(
+    "bind, v6only, backend, address, sees_client",
+    [
+        pytest.param("127.0.0.1", False, "127.0.0.1:3001", HOST6, False, id="IPv6 clients of an IPv4 instance"),
+        pytest.param("::1", True, "[::1]:3001", HOST4, True, id="IPv4 clients of an IPv6 instance"),
+    ],
+)
+def test_a_worker_takes_clients_whose_family_no_instance_takes(lab, bind, v6only, backend, address, sees_client):
+    lab.instance("it", 3001, "--bind", bind, *(["--v6only"] if v6only else []))
+    lab.rcxlb("load", "eth0")
+    lab.rcxlb("backends", "add", backend)
+    wait_until(lambda: workers_of(lab) and not lab.refused(address=address), "a worker takes connections")
+    connection = lab.dial(address=address)
+    assert connection.name == "it" and connection.echoes()
+    assert (connection.peer == connection.own) == sees_client
+    wait_equal(lambda: lab.rcxlb.backend(backend)["active"], 1, "active while the client is there")
+    connection.close()
+    wait_equal(lambda: lab.rcxlb.backend(backend)["active"], 0, "active when it has gone")
+
+
+def test_without_a_worker_such_clients_are_refused(lab):
+    lab.load_with(3001)
+    lab.instance("it", 3001)
+    assert lab.refused(address=HOST6)
+    assert lab.rcxlb.service()["refused"] == 1
+
+
+def test_why_says_that_a_worker_takes_the_client(lab):
+    lab.instance("it", 3001)
+    lab.rcxlb("load", "eth0")
+    lab.rcxlb("backends", "add", "127.0.0.1:3001")
+    wait_until(lambda: not lab.refused(address=HOST6), "a worker takes connections")
+    answer = lab.rcxlb.json("why", "[fd00::7]:4000")
+    assert answer["backend"] is None and answer["worker"] is True
+    assert "a worker takes it" in lab.rcxlb("why", "[fd00::7]:4000")
+    assert "worker" not in lab.rcxlb.json("why", "192.0.2.7:4000")

@@ -157,6 +157,33 @@ static void listens_are_printed_as_they_were_given(void **state)
 	assert_string_equal(texts[2], "[2001:db8::1]:80");
 }
 
+static void workers_take_clients_whose_family_a_backend_is_not_of(void **state)
+{
+	static const struct {
+		const char *listen, *backend;
+		bool wanted;
+		const char *sentence;
+	} rows[] = {
+		{ "*:80", "127.0.0.1:3001", true, "clients over IPv6 cannot reach an IPv4 backend" },
+		{ "*:80", "[::1]:3001", true, "clients over IPv4 cannot reach an IPv6 backend" },
+		{ "192.0.2.1:80", "127.0.0.1:3001", false, "only clients over IPv4 come, and reach it" },
+		{ "[fd00::1]:80", "[::1]:3001", false, "only clients over IPv6 come, and reach it" },
+		{ "[fd00::1]:80", "127.0.0.1:3001", true, "only clients over IPv6 come, and cannot" },
+		{ "*:80", NULL, false, "nobody is there to be reached" },
+	};
+	struct model_backend *backend;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		memset(&model, 0, sizeof(model));
+		assert_int_equal(add_service("a", rows[i].listen), 0);
+		if (rows[i].backend)
+			assert_int_equal(add_backend("a", rows[i].backend, &backend), 0);
+		if (model_has_workers(&model, &model.service[0]) != rows[i].wanted)
+			fail_msg("%s", rows[i].sentence);
+	}
+}
+
 static void rules_have_names_and_defaults(void **state)
 {
 	struct model_service service = {};
@@ -187,6 +214,7 @@ int main(void)
 		cmocka_unit_test_setup(an_address_that_comes_back_gets_its_id_back, setup),
 		cmocka_unit_test_setup(no_more_than_there_is_room_for, setup),
 		cmocka_unit_test_setup(listens_are_printed_as_they_were_given, setup),
+		cmocka_unit_test_setup(workers_take_clients_whose_family_a_backend_is_not_of, setup),
 		cmocka_unit_test_setup(rules_have_names_and_defaults, setup),
 	};
 

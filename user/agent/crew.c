@@ -52,7 +52,7 @@ static uint32_t wished_workers(const struct model *model)
 	bool any = false;
 
 	for (uint32_t i = 0; i < RCXLB_MAX_SERVICES && !any; i++)
-		any = model_is_proxied(&model->service[i]);
+		any = model_has_workers(model, &model->service[i]);
 	if (!any)
 		return 0;
 	if (!wished)
@@ -118,7 +118,7 @@ static int prepare(const struct crew *crew, struct material *material, struct st
 
 	*start = (struct start){ .material = material };
 	for (uint32_t id = 0; id < RCXLB_MAX_SERVICES && !err; id++)
-		if (model_is_proxied(&crew->model->service[id]))
+		if (model_has_workers(crew->model, &crew->model->service[id]))
 			err = prepare_service(start, id, error);
 	return err;
 }

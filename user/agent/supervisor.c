@@ -55,21 +55,20 @@ static void rotate_tickets(struct supervisor *supervisor)
 }
 
 /* What workers are started with, of a model. */
-static bool same_proxied(const struct model *a, const struct model *b)
+static bool same_for_workers(const struct model *a, const struct model *b)
 {
 	if (a->settings.workers != b->settings.workers)
 		return false;
 	for (uint32_t i = 0; i < RCXLB_MAX_SERVICES; i++) {
 		const struct model_service *left = &a->service[i], *right = &b->service[i];
-		bool proxied = model_is_proxied(left);
+		bool served = model_has_workers(a, left);
 
-		if (proxied != model_is_proxied(right))
+		if (served != model_has_workers(b, right))
 			return false;
-		if (proxied &&
-		    (left->listens != right->listens || memcmp(left->name, right->name, sizeof(left->name)) ||
-		     memcmp(left->listen, right->listen, sizeof(left->listen)) ||
-		     memcmp(&left->tls, &right->tls, sizeof(left->tls)) ||
-		     memcmp(&left->http, &right->http, sizeof(left->http))))
+		if (served && (left->listens != right->listens || memcmp(left->name, right->name, sizeof(left->name)) ||
+			       memcmp(left->listen, right->listen, sizeof(left->listen)) ||
+			       memcmp(&left->tls, &right->tls, sizeof(left->tls)) ||
+			       memcmp(&left->http, &right->http, sizeof(left->http))))
 			return false;
 	}
 	return true;
@@ -85,7 +84,7 @@ static void follow_model(struct supervisor *supervisor)
 		log_line("%s", error.text);
 	if (news <= 0)
 		return;
-	supervisor->stale = supervisor->stale || !same_proxied(former, supervisor->spare);
+	supervisor->stale = supervisor->stale || !same_for_workers(former, supervisor->spare);
 	supervisor->model = supervisor->spare;
 	supervisor->spare = former;
 }

@@ -95,6 +95,8 @@ static int print_as_json(const struct answer *answer)
 	/* Then the first candidate is not the hash's choice, but one that was asked before it. */
 	if (why->emptiest != RCXLB_NO_BACKEND)
 		json_object_set_new(json, "far_behind", json_string(address_of(answer, why->emptiest, text)));
+	if (why->worker)
+		json_object_set_new(json, "worker", json_true());
 	return print_json(json);
 }
 
@@ -127,6 +129,8 @@ static void print_for_people(const struct answer *answer)
 			print_step(answer, i);
 	if (why->chosen != RCXLB_NO_BACKEND)
 		printf("  chosen        %s\n", address_of(answer, why->chosen, text));
+	else if (why->worker)
+		puts("  a worker takes it, and reaches one of these by the other address family");
 	else
 		puts(why->steps ? "  refused: no backend can take it" : "  refused: the service has no backends");
 }

@@ -333,6 +333,20 @@ bool model_is_proxied(const struct model_service *service)
 	return service->name[0] && (service->tls.certificates || service->http.flags);
 }
 
+bool model_has_workers(const struct model *model, const struct model_service *service)
+{
+	bool listens[2] = { false, false };
+
+	if (!service->name[0] || model_is_proxied(service))
+		return service->name[0];
+	for (int i = 0; i < service->listens; i++)
+		listens[endpoint_is_ipv4(&service->listen[i])] = true;
+	for (uint32_t id = 0; id < RCXLB_MAX_BACKENDS; id++)
+		if (model_is_member(service, id) && listens[!endpoint_is_ipv4(&model->backend[id].endpoint)])
+			return true;
+	return false;
+}
+
 const struct rcxlb_check *model_check(const struct model *model, uint32_t backend)
 {
 	for (int i = 0; i < RCXLB_MAX_SERVICES; i++)

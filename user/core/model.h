@@ -91,6 +91,12 @@ bool model_is_own_port(const struct model *model, uint16_t port);
 /* Do its connections go through a worker, for TLS or HTTP? Not those of an unused entry. */
 bool model_is_proxied(const struct model_service *service);
 
+/*
+ * Do workers take connections of it? Of a service that is not proxied those of clients whose address family a backend's
+ * address is not of: if it listens on that address alone, only a worker can reach it for them.
+ */
+bool model_has_workers(const struct model *model, const struct model_service *service);
+
 /* How a backend is checked: as the first service says that has it and checks. NULL: not at all. */
 const struct rcxlb_check *model_check(const struct model *model, uint32_t backend);
 
