@@ -13,7 +13,7 @@ PKG_CONFIG ?= pkg-config
 # bpftool and shellcheck's friends live in /usr/sbin, which is not on everybody's path.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-PACKAGES := libbpf libxdp jansson yaml-0.1 libevent_core libevent_extra libseccomp openssl
+PACKAGES := libbpf libxdp jansson yaml-0.1 libevent_core libseccomp openssl
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes
 HARDENING := -fstack-protector-strong -fPIE -fcf-protection -Wformat -Wformat-security
 OPTIMIZE ?= -O2 -D_FORTIFY_SOURCE=2

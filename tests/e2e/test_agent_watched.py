@@ -16,6 +16,8 @@ VALGRIND = ["valgrind", "-q", "--vgdb=no", "--error-exitcode=99", "--leak-check=
             "--errors-for-leak-kinds=definite,indirect,possible",
             f"--suppressions={ROOT / 'tests/e2e/valgrind.supp'}"]
 MOODS = ["200", "503", "silent", "drip", "close", "reset", "garbage", "head 100", "interim 200", "only /livez"]
+QUESTIONS = [(b"GET /metrics HTTP/1.0\r\n\r\n", b" 200"), (b"HEAD /metrics HTTP/1.1\r\n\r\nGET", b" 200"),
+             (b"POST /x HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", b" 405"), (b"GET /\n", b" 400")]
 SECONDS = 60
 
 
@@ -49,11 +51,13 @@ def test_no_error_and_no_leak(lab, kind):
             lab.rcxlb("backends", "drain", "127.0.0.1:3002")
             lab.rcxlb("backends", "del", "127.0.0.1:3003-3005")
             follower.await_event(event="drained", seconds=20)
-            with lab.host.socket() as sock:
-                sock.settimeout(SECONDS)
-                sock.connect(("127.0.0.1", 9465))
-                sock.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
-                assert b"200 OK" in sock.recv(4096)
+            for question, status in QUESTIONS:
+                with lab.host.socket() as sock, lab.host.socket() as idle:
+                    sock.settimeout(SECONDS)
+                    sock.connect(("127.0.0.1", 9465))
+                    idle.connect(("127.0.0.1", 9465))
+                    sock.sendall(question)
+                    assert status in sock.recv(20)
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=SECONDS)
     finally:

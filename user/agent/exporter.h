@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Metrics over HTTP, for Prometheus: GET /metrics. */
+/*
+ * Metrics over HTTP, for Prometheus: GET /metrics. There are sixteen connections at most: whoever comes then takes the
+ * place of the one that has been idle longest, so that nobody who connects and says nothing, or asks and does not read,
+ * keeps others out. On a libevent loop.
+ */
 #ifndef AGENT_EXPORTER_H
 #define AGENT_EXPORTER_H
 

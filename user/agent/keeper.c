@@ -96,7 +96,15 @@ static int write_metrics(FILE *to, void *context)
 	return metrics_write(to, keeper->model, keeper->facts, agent);
 }
 
-/* Where the settings say; a former one goes on while the new one cannot. */
+static void end_metrics(struct keeper *keeper)
+{
+	exporter_free(keeper->exporter);
+	keeper->exporter = NULL;
+	keeper->exported = (struct rcxlb_endpoint){};
+}
+
+/* Where the settings say. A former one goes on while the new one cannot, unless it may be what is in the way of that.
+ */
 static void serve_metrics(struct keeper *keeper)
 {
 	const struct rcxlb_endpoint *at = &keeper->model->settings.metrics;
@@ -105,11 +113,13 @@ static void serve_metrics(struct keeper *keeper)
 
 	if (endpoint_equal(at, &keeper->exported))
 		return;
+	if (at->port == keeper->exported.port)
+		end_metrics(keeper);
 	if (at->port && exporter_new(keeper->base, at, write_metrics, keeper, &exporter, &error)) {
 		complain(keeper, &error);
 		return;
 	}
-	exporter_free(keeper->exporter);
+	end_metrics(keeper);
 	keeper->exporter = exporter;
 	keeper->exported = *at;
 }
