@@ -70,8 +70,12 @@ MAP(audience, ARRAY, 1, __u32, struct rcxlb_audience, 0);                       
 MAP(listeners, SOCKMAP, RCXLB_MAX_BACKENDS * RCXLB_ROWS, __u32, __u64, 0);                  /* steer */
 MAP(sockets, SK_STORAGE, 0, int, struct rcxlb_socket, BPF_F_NO_PREALLOC | BPF_F_CLONE);     /* register */
 
-/* Written by workers. */
+/* Written by workers, each his own entries; the supervisor removes those of who was killed. */
 MAP(peers, HASH, RCXLB_MAX_PEERS, struct rcxlb_endpoint, struct rcxlb_peer, BPF_F_NO_PREALLOC); /* steer, peername */
+MAP(staff, HASH, RCXLB_MAX_STAFF, __u32, struct rcxlb_worker, BPF_F_NO_PREALLOC);           /* user space */
+
+/* Written by workers: atomic additions. */
+MAP(tallies, ARRAY, RCXLB_MAX_SERVICES, __u32, struct rcxlb_tally, BPF_F_MMAPABLE);         /* user space */
 
 /* Written by loops. */
 MAP(owners, ARRAY, RCXLB_MAX_BACKENDS, __u32, struct rcxlb_thread, 0);                      /* nobody else */

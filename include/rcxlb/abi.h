@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /* Raised whenever a type below changes; kept in the pinned `meta` map and compared before anything else is read. */
-#define RCXLB_LAYOUT 4
+#define RCXLB_LAYOUT 5
 
 #define RCXLB_MAX_BACKENDS   1024
 #define RCXLB_MAX_SERVICES   64
@@ -366,6 +366,43 @@ struct rcxlb_crew {
 struct rcxlb_peer {
 	struct rcxlb_endpoint client;
 	struct rcxlb_endpoint service; /* as it stands in `services` */
+	__u32 worker;		       /* its process id: who is killed leaves entries behind */
+};
+
+/* Map `staff`, by process id: the workers that live, those of former crews too. Each writes its own entry. */
+#define RCXLB_MAX_STAFF 16384
+struct rcxlb_worker {
+	__u64 started; /* as /proc/PID/stat has it: another process with this id is not this worker */
+	__u32 crew;
+	__u32 number; /* in its crew */
+	struct {
+		__u32 open;	   /* clients' connections, handshakes included */
+		__u32 handshaking; /* of these */
+	} service[RCXLB_MAX_SERVICES];
+};
+
+/* Why the kernel has not all records of a TLS connection, and how a relay ended; user/proxy names them. */
+#define RCXLB_KTLS_REASONS 8
+#define RCXLB_RELAY_ENDS   8
+
+/* Map `tallies`, by service id: what all of its workers did, since it was added. All only grow. */
+struct rcxlb_tally {
+	__u64 accepted;
+	__u64 accept_pauses; /* a bound was reached, or descriptors ran out */
+	__u64 handshakes_ok;
+	__u64 handshakes_resumed; /* of these, without a certificate: by a ticket */
+	__u64 handshakes_failed;
+	__u64 handshakes_timed_out;
+	__u64 handshakes_evicted; /* too many at once: the oldest had to go */
+	__u64 kernel_sends;	  /* connections whose records the kernel makes */
+	__u64 kernel_receives;	  /* and opens */
+	__u64 ktls_reasons[RCXLB_KTLS_REASONS]; /* the first is: both */
+	__u64 connects_failed;			/* to instances */
+	__u64 connects_retried;			/* at another instance */
+	__u64 silent;	/* clients that left before their first byte, and were given no instance */
+	__u64 unserved; /* clients for whom there was no instance */
+	__u64 relay_ends[RCXLB_RELAY_ENDS];
+	__u64 bytes_up, bytes_down; /* to instances, to clients */
 };
 
 /* Map `audience`, one entry: somebody wants to hear of each connection until this time. */
@@ -498,7 +535,9 @@ RCXLB_SIZE(rcxlb_share, 56);
 RCXLB_SIZE(rcxlb_socket, 16);
 RCXLB_SIZE(rcxlb_exits, 80);
 RCXLB_SIZE(rcxlb_event, 72);
-RCXLB_SIZE(rcxlb_peer, 40);
+RCXLB_SIZE(rcxlb_peer, 44);
+RCXLB_SIZE(rcxlb_worker, 528);
+RCXLB_SIZE(rcxlb_tally, 248);
 RCXLB_SIZE(rcxlb_why, 472);
 RCXLB_SIZE(rcxlb_listener, 20);
 RCXLB_SIZE(rcxlb_interface, 20);

@@ -27,8 +27,7 @@ struct member {
 };
 
 struct crew {
-	struct watch *watch;
-	const struct work_tickets *tickets;
+	const struct crew_means *means;
 	struct model *model; /* as it was when it was started */
 	struct ktls_support ktls;
 	uint32_t number;
@@ -43,6 +42,8 @@ struct start {
 	uint32_t count;
 	int began[2]; /* a byte: it did */
 	struct material *material;
+	pid_t pid;
+	struct start *before; /* of the worker that was started before, whose listening sockets are open as well */
 };
 
 static uint32_t wished_workers(const struct model *model)
@@ -80,6 +81,7 @@ static int listening_socket(bool ipv6, struct error *error)
 	return failed(error, err, "cannot make a listening socket for a worker: %s", strerror(-err));
 }
 
+/* A worker has its own. */
 static void close_listeners(struct start *start)
 {
 	for (uint32_t i = 0; i < start->count; i++)
@@ -116,7 +118,7 @@ static int prepare(const struct crew *crew, struct material *material, struct st
 {
 	int err = 0;
 
-	*start = (struct start){ .material = material };
+	start->material = material;
 	for (uint32_t id = 0; id < RCXLB_MAX_SERVICES && !err; id++)
 		if (model_has_workers(crew->model, &crew->model->service[id]))
 			err = prepare_service(start, id, error);
@@ -137,14 +139,13 @@ static void on_began(void *context)
 static _Noreturn void be_worker(const struct crew *crew, uint32_t number, struct start *start)
 {
 	struct work work = {
-		.watch = crew->watch,
 		.model = crew->model,
 		.number = number,
 		.crew = crew->number,
 		.services = start->service,
 		.services_count = start->count,
 		.ktls = crew->ktls,
-		.tickets = crew->tickets,
+		.tickets = crew->means->tickets,
 		.began = on_began,
 		.context = start,
 	};
@@ -155,7 +156,13 @@ static _Noreturn void be_worker(const struct crew *crew, uint32_t number, struct
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN); /* a worker ends with its last connection */
 	close(start->began[0]);
-	err = work_run(&work, &error);
+	for (struct start *other = start->before; other; other = other->before)
+		close_listeners(other);
+	close(crew->means->private);
+	err = desk_open(crew->means->watch, &work.desk, &error);
+	watch_close(crew->means->watch);
+	if (!err)
+		err = work_run(&work, &error);
 	if (err)
 		log_line("worker %u: %s", number, error.text[0] ? error.text : strerror(-err));
 	_exit(err ? 1 : 0);
@@ -169,45 +176,45 @@ static bool did_begin(int fd)
 	return poll(&wait, 1, BEGIN_MS) == 1 && read(fd, &byte, 1) == 1;
 }
 
-/* Connections come to it from here on. */
-static int engage(struct crew *crew, uint32_t number, const struct start *start, struct error *error)
+/* Connections come to it from here on, and no more to the worker with this number before it. */
+static int engage(const struct crew *crew, uint32_t number, const struct start *start, struct error *error)
 {
 	int err = 0;
 
 	for (uint32_t i = 0; i < start->count && !err; i++)
 		for (uint32_t k = 0; k < start->service[i].listeners_count && !err; k++)
-			err = watch_worker(crew->watch, start->service[i].id, number, k, start->listener[i][k]);
+			err = watch_worker(crew->means->watch, start->service[i].id, number, k, start->listener[i][k]);
 	return err ? failed(error, err, "cannot steer connections to a worker: %s", strerror(-err)) : 0;
 }
 
-static int start_worker(struct crew *crew, uint32_t number, struct material *material, struct error *error)
+/* A process that could take connections now. Its listening sockets are open here as well. */
+static int start_worker(const struct crew *crew, uint32_t number, struct material *material, struct start *start,
+			struct error *error)
 {
-	struct start start;
-	int err = prepare(crew, material, &start, error);
-	pid_t child = -1;
+	int err = prepare(crew, material, start, error);
 
-	if (!err && pipe2(start.began, O_CLOEXEC))
+	if (!err && pipe2(start->began, O_CLOEXEC))
 		err = failed(error, -errno, "cannot start a worker: %s", strerror(errno));
-	if (!err) {
-		child = fork();
-		if (!child)
-			be_worker(crew, number, &start);
-		close(start.began[1]);
-		if (child < 0)
-			err = failed(error, -errno, "cannot start a worker: %s", strerror(errno));
-		else if (!did_begin(start.began[0]))
-			err = failed(error, -ECHILD, "worker %u did not start", number);
-		close(start.began[0]);
-	}
-	if (!err)
-		err = engage(crew, number, &start, error);
-	close_listeners(&start);
-	if (err && child > 0) {
-		kill(child, SIGKILL);
-		waitpid(child, NULL, 0);
-	}
-	crew->member[number] = (struct member){ .pid = err ? 0 : child, .again = clock_ns(CLOCK_MONOTONIC) + AGAIN_NS };
+	if (err)
+		return err;
+	start->pid = fork();
+	if (!start->pid)
+		be_worker(crew, number, start);
+	close(start->began[1]);
+	if (start->pid < 0)
+		err = failed(error, -errno, "cannot start a worker: %s", strerror(errno));
+	else if (!did_begin(start->began[0]))
+		err = failed(error, -ECHILD, "worker %u did not start", number);
+	close(start->began[0]);
 	return err;
+}
+
+static void give_up(const struct start *start)
+{
+	if (start->pid <= 0)
+		return;
+	kill(start->pid, SIGKILL);
+	waitpid(start->pid, NULL, 0);
 }
 
 /* All of them, or an error about the first that cannot be had. */
@@ -221,19 +228,45 @@ static int read_all(struct material *material, const struct model *model, struct
 	return err;
 }
 
-/* Those from number `from` on, so many, with certificates as their files are now. */
+/*
+ * Those from number `from` on, so many, all or none: the first is engaged when the last has begun, so that those before
+ * them lose nothing to a crew that cannot be.
+ */
+static int start_several(struct crew *crew, uint32_t from, uint32_t count, struct material *material,
+			 struct start *start, struct error *error)
+{
+	int err = read_all(material, crew->model, error);
+
+	for (uint32_t i = 0; i < count && !err; i++) {
+		err = start_worker(crew, from + i, material, &start[i], error);
+		if (i + 1 < count)
+			start[i + 1].before = &start[i];
+	}
+	for (uint32_t i = 0; i < count && !err; i++)
+		err = engage(crew, from + i, &start[i], error);
+	for (uint32_t i = 0; i < count; i++) {
+		close_listeners(&start[i]);
+		if (err)
+			give_up(&start[i]);
+		else
+			crew->member[from + i].pid = start[i].pid;
+		crew->member[from + i].again = clock_ns(CLOCK_MONOTONIC) + AGAIN_NS;
+	}
+	return err;
+}
+
+/* With certificates as their files are now. */
 static int start_workers(struct crew *crew, uint32_t from, uint32_t count, struct error *error)
 {
 	struct material *material = calloc(1, sizeof(*material));
-	int err;
+	struct start *start = calloc(count + 1, sizeof(*start));
+	int err = material && start ? start_several(crew, from, count, material, start, error)
+				    : failed(error, -ENOMEM, "out of memory");
 
-	if (!material)
-		return failed(error, -ENOMEM, "out of memory");
-	err = read_all(material, crew->model, error);
-	for (uint32_t i = from; i < from + count && !err; i++)
-		err = start_worker(crew, i, material, error);
-	material_forget(material);
+	if (material)
+		material_forget(material);
 	free(material);
+	free(start);
 	return err;
 }
 
@@ -241,18 +274,15 @@ static int start_all(struct crew *crew, struct error *error)
 {
 	int err = start_workers(crew, 0, crew->workers, error);
 
-	if (!err)
-		err = watch_set_crew(crew->watch, crew->workers, crew->number);
-	if (err && !error->text[0])
-		error_set(error, "cannot put the workers in charge: %s", strerror(-err));
+	if (err)
+		return err;
+	err = watch_set_crew(crew->means->watch, crew->workers, crew->number);
 	for (uint32_t i = 0; i < crew->workers && err; i++)
-		if (crew->member[i].pid)
-			kill(crew->member[i].pid, SIGKILL);
-	return err;
+		kill(crew->member[i].pid, SIGKILL);
+	return err ? failed(error, err, "cannot put the workers in charge: %s", strerror(-err)) : 0;
 }
 
-int crew_start(struct watch *watch, const struct model *model, const struct work_tickets *tickets, struct crew **ret,
-	       struct error *error)
+int crew_start(const struct crew_means *means, const struct model *model, struct crew **ret, struct error *error)
 {
 	struct crew *crew = calloc(1, sizeof(*crew));
 	int err;
@@ -264,9 +294,8 @@ int crew_start(struct watch *watch, const struct model *model, const struct work
 		return failed(error, -ENOMEM, "out of memory");
 	}
 	*crew->model = *model;
-	crew->watch = watch;
-	crew->tickets = tickets;
-	crew->number = watch_crew(watch).number + 1;
+	crew->means = means;
+	crew->number = watch_crew(means->watch).number + 1;
 	crew->workers = wished_workers(model);
 	if (crew->workers)
 		ktls_probe(&crew->ktls);
@@ -288,15 +317,22 @@ static void start_again(struct crew *crew, uint32_t number)
 	log_line("worker %u ended; %s", number, err ? error.text : "another one was started");
 }
 
-void crew_mend(struct crew *crew)
+bool crew_reap(struct crew *crew)
 {
-	int status;
+	bool any = false;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
+		any = true;
 		for (uint32_t i = 0; crew && i < crew->workers; i++)
 			if (crew->member[i].pid == pid)
 				crew->member[i].pid = 0;
+	}
+	return any;
+}
+
+void crew_mend(struct crew *crew)
+{
 	for (uint32_t i = 0; crew && i < crew->workers; i++)
 		if (!crew->member[i].pid && clock_ns(CLOCK_MONOTONIC) > crew->member[i].again)
 			start_again(crew, i);

@@ -10,15 +10,24 @@
 
 struct crew;
 
+/* What outlives every crew. */
+struct crew_means {
+	struct watch *watch;
+	const struct work_tickets *tickets;
+	int private; /* a descriptor that workers must not keep */
+};
+
 /*
  * Starts workers for the proxied services of a model and puts them in charge; none when there is no such service. The
- * watch and the tickets must outlive the crew. -errno with a sentence, and who was in charge stays so, when one cannot
- * be started or a certificate cannot be used.
+ * means must outlive the crew. -errno with a sentence, and who was in charge stays so, when one cannot be started or a
+ * certificate cannot be used.
  */
-int crew_start(struct watch *watch, const struct model *model, const struct work_tickets *tickets, struct crew **ret,
-	       struct error *error);
+int crew_start(const struct crew_means *means, const struct model *model, struct crew **ret, struct error *error);
 
-/* Starts those again that have died. NULL is fine. */
+/* Takes note of who has ended. Returns whether anybody has, also of former crews. NULL is fine. */
+bool crew_reap(struct crew *crew);
+
+/* Starts those again that have. NULL is fine. */
 void crew_mend(struct crew *crew);
 
 /* Forgets it; its processes end by themselves when another crew is in charge. NULL is fine. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "core/address.h"
 #include "core/endpoint.h"
@@ -19,9 +20,10 @@ struct leg {
 };
 
 struct legs {
-	struct watch *watch;
+	struct desk *desk;
 	const struct model *model;
 	uint32_t number;
+	uint32_t pid;  /* this process */
 	uint32_t turn; /* through the addresses */
 	struct leg *leg;
 	uint32_t room, free;
@@ -113,13 +115,13 @@ static bool bind_leg(struct legs *legs, int fd, bool ipv4, struct rcxlb_endpoint
 /* When something fails here the kernel does not know for whom it is, and refuses the connect. */
 static void prepare(void *data, int fd, const struct worker_client *client, const struct worker_backend *backend)
 {
-	struct rcxlb_peer peer = { .client = client->address };
 	struct legs *legs = data;
+	struct rcxlb_peer peer = { .client = client->address, .worker = legs->pid };
 	struct leg *leg = &legs->leg[backend->id];
 
 	if (!service_entry(legs, client, &peer.service) ||
 	    !bind_leg(legs, fd, endpoint_is_ipv4(&backend->endpoint), &leg->local) ||
-	    watch_peer(legs->watch, &leg->local, &peer))
+	    desk_peer(legs->desk, &leg->local, &peer))
 		leg->local.port = 0;
 }
 
@@ -132,7 +134,7 @@ static void ended(void *data, const struct worker_client *client, const struct w
 	(void)client;
 	(void)outcome;
 	if (leg->local.port)
-		watch_unpeer(legs->watch, &leg->local);
+		desk_unpeer(legs->desk, &leg->local);
 	leg->local.port = 0;
 	leg->next = legs->free;
 	legs->free = backend->id;
@@ -143,13 +145,14 @@ struct worker_backends legs_backends(struct legs *legs)
 	return (struct worker_backends){ .data = legs, .pick = pick, .prepare = prepare, .ended = ended };
 }
 
-struct legs *legs_new(struct watch *watch, const struct model *model, uint32_t number)
+struct legs *legs_new(struct desk *desk, const struct model *model, uint32_t number)
 {
 	struct legs *legs = calloc(1, sizeof(*legs));
 
 	if (!legs)
 		return NULL;
-	legs->watch = watch;
+	legs->desk = desk;
+	legs->pid = getpid();
 	legs->model = model;
 	legs->number = number;
 	legs->free = NONE;

@@ -9,13 +9,13 @@
 #include <stdint.h>
 
 #include "core/model.h"
-#include "dataplane/watch.h"
+#include "dataplane/desk.h"
 #include "proxy/worker.h"
 
 struct legs;
 
-/* `number` of the worker chooses its addresses. The watch and the model must outlive it. NULL: no memory. */
-struct legs *legs_new(struct watch *watch, const struct model *model, uint32_t number);
+/* `number` of the worker chooses its addresses. The desk and the model must outlive it. NULL: no memory. */
+struct legs *legs_new(struct desk *desk, const struct model *model, uint32_t number);
 void legs_free(struct legs *legs);
 
 /* Good for as long as the legs are. `data` may be given to worker_config.drained too. */

@@ -46,7 +46,8 @@ static uint64_t mix_file(uint64_t hash, const char *path)
 	if (stat(path, &file))
 		return mix(hash, 1);
 	hash = mix(mix(hash, file.st_ino), file.st_size);
-	return mix(mix(hash, file.st_mtim.tv_sec), file.st_mtim.tv_nsec);
+	hash = mix(mix(hash, file.st_mtim.tv_sec), file.st_mtim.tv_nsec);
+	return mix(mix(hash, file.st_ctim.tv_sec), file.st_ctim.tv_nsec);
 }
 
 uint64_t material_stamp(const struct model *model)

@@ -23,7 +23,7 @@ int material_read(struct material *material, const struct model *model, uint32_t
 /* Frees all of it, keys overwritten. */
 void material_forget(struct material *material);
 
-/* Another number when one of the files is another one, or has been written, since. */
+/* Another number when one of the files is another one since, or has been written, or may be read by others. */
 uint64_t material_stamp(const struct model *model);
 
 #endif

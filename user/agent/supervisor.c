@@ -18,17 +18,20 @@
 #include "agent/crew.h"
 #include "agent/log.h"
 #include "agent/material.h"
+#include "agent/process.h"
 #include "agent/work.h"
+#include "dataplane/staff.h"
 #include "dataplane/watch.h"
 #include "proxy/clock.h"
 
 #define LOOK_MS	  200		/* for what was published, and for workers that died */
 #define STAMP_NS  2000000000ull /* between looks at the certificates' files */
 #define RETRY_NS  2000000000ull /* after a crew could not be started */
+#define BURY_NS	  2000000000ull /* between looks for workers that are no more */
 #define ROTATE_NS (12 * 3600 * 1000000000ull)
 
 struct supervisor {
-	struct watch *watch;
+	struct crew_means means;
 	struct model *model, *spare;  /* as published last; room for the next one */
 	struct work_tickets *tickets; /* shared with the workers */
 	struct crew *crew;	      /* in charge, or NULL */
@@ -36,6 +39,8 @@ struct supervisor {
 	uint64_t stamp, stamped; /* of the certificates, and when that was looked at */
 	uint64_t rotated;	 /* the ticket keys */
 	uint64_t retry;		 /* not before */
+	uint64_t buried;	 /* when it was last looked for workers that are no more */
+	struct error said;	 /* why there is no crew, or not the wished one: told once */
 	bool stale;		 /* what the crew works with is not what is wished */
 };
 
@@ -74,17 +79,24 @@ static bool same_for_workers(const struct model *a, const struct model *b)
 	return true;
 }
 
+static void become_stale(struct supervisor *supervisor)
+{
+	supervisor->stale = true;
+	supervisor->retry = 0;
+}
+
 static void follow_model(struct supervisor *supervisor)
 {
 	struct model *former = supervisor->model;
 	struct error error;
-	int news = watch_follow(supervisor->watch, &supervisor->revision, supervisor->spare, &error);
+	int news = watch_follow(supervisor->means.watch, &supervisor->revision, supervisor->spare, &error);
 
 	if (news < 0 && news != -EAGAIN && news != -ENOENT)
 		log_line("%s", error.text);
 	if (news <= 0)
 		return;
-	supervisor->stale = supervisor->stale || !same_for_workers(former, supervisor->spare);
+	if (!same_for_workers(former, supervisor->spare))
+		become_stale(supervisor);
 	supervisor->model = supervisor->spare;
 	supervisor->spare = former;
 }
@@ -100,29 +112,44 @@ static void follow_files(struct supervisor *supervisor)
 	if (stamp == supervisor->stamp)
 		return;
 	supervisor->stamp = stamp;
-	supervisor->stale = true;
+	become_stale(supervisor);
 }
 
 /* The former crew ends by itself when it sees this one in charge. */
 static void change_crew(struct supervisor *supervisor)
 {
-	struct crew *crew;
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 	struct error error = { "" };
-	int err;
+	struct crew *crew;
 
-	if (!supervisor->stale || clock_ns(CLOCK_MONOTONIC) < supervisor->retry)
+	if (!supervisor->stale || now < supervisor->retry)
 		return;
-	err = crew_start(supervisor->watch, supervisor->model, supervisor->tickets, &crew, &error);
-	if (err) {
-		log_line("%s%s", error.text, supervisor->crew ? "; the workers go on with what they have" : "");
-		supervisor->retry = clock_ns(CLOCK_MONOTONIC) + RETRY_NS;
-		supervisor->stale = false; /* until something is changed */
+	supervisor->stamp = material_stamp(supervisor->model); /* first: what is written meanwhile is another one */
+	if (crew_start(&supervisor->means, supervisor->model, &crew, &error)) {
+		if (strcmp(error.text, supervisor->said.text))
+			log_line("%s%s; it is tried again", error.text,
+				 supervisor->crew ? "; the workers go on with what they have" : "");
+		supervisor->said = error;
+		supervisor->retry = now + RETRY_NS;
 		return;
 	}
 	crew_free(supervisor->crew);
 	supervisor->crew = crew;
 	supervisor->stale = false;
-	supervisor->stamp = material_stamp(supervisor->model);
+	supervisor->said.text[0] = 0;
+}
+
+/* At once when one of its own has ended; orphans of a former supervisor are looked for. */
+static void bury_dead(struct supervisor *supervisor, bool ended)
+{
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+	struct error error;
+
+	if (!ended && now - supervisor->buried < BURY_NS)
+		return;
+	supervisor->buried = now;
+	if (staff_bury(watch_dataplane(supervisor->means.watch), process_lives, &error) < 0)
+		log_line("%s", error.text);
 }
 
 static void look(struct supervisor *supervisor)
@@ -130,6 +157,7 @@ static void look(struct supervisor *supervisor)
 	follow_model(supervisor);
 	follow_files(supervisor);
 	change_crew(supervisor);
+	bury_dead(supervisor, crew_reap(supervisor->crew)); /* before others have their addresses */
 	crew_mend(supervisor->crew);
 	if (clock_ns(CLOCK_MONOTONIC) - supervisor->rotated > ROTATE_NS)
 		rotate_tickets(supervisor);
@@ -137,7 +165,7 @@ static void look(struct supervisor *supervisor)
 
 static int begin(struct supervisor *supervisor, struct error *error)
 {
-	int err = watch_open(NULL, NULL, &supervisor->watch, error);
+	int err = watch_open(NULL, NULL, &supervisor->means.watch, error);
 
 	if (err)
 		return err;
@@ -147,6 +175,7 @@ static int begin(struct supervisor *supervisor, struct error *error)
 	    mmap(NULL, sizeof(*supervisor->tickets), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (!supervisor->model || !supervisor->spare || supervisor->tickets == MAP_FAILED)
 		return failed(error, -ENOMEM, "out of memory");
+	supervisor->means.tickets = supervisor->tickets;
 	madvise(supervisor->tickets, sizeof(*supervisor->tickets), MADV_DONTDUMP);
 	rotate_tickets(supervisor);
 	return 0;
@@ -161,7 +190,7 @@ static int begin(struct supervisor *supervisor, struct error *error)
 static _Noreturn void supervise(int life, bool foreground)
 {
 	struct pollfd end = { .fd = LIFE, .events = POLLIN };
-	struct supervisor supervisor = {};
+	struct supervisor supervisor = { .means.private = LIFE };
 	struct error error;
 
 	prctl(PR_SET_NAME, "rcxlb-super");

@@ -5,12 +5,15 @@
 #include <event2/event.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/legs.h"
+#include "agent/process.h"
 #include "agent/sandbox.h"
+#include "proxy/clock.h"
 
-#define LOOK_S	 1 /* between looks at the crew and the ticket keys */
-#define LINGER_S 2 /* after another crew took over: handshakes of TCP that are under way still come here */
+#define LOOK_MS	  250  /* between looks at the crew and the ticket keys, and words of what was done */
+#define LINGER_MS 2000 /* after another crew took over: handshakes of TCP that are under way still come here */
 
 struct running {
 	const struct work *work;
@@ -18,8 +21,10 @@ struct running {
 	struct worker *worker;
 	struct legs *legs;
 	struct event *look;
-	uint32_t tickets; /* version in use */
-	uint32_t former;  /* looks since another crew took over */
+	struct rcxlb_worker entry;		     /* in the map `staff`, as it was written last */
+	struct rcxlb_tally told[RCXLB_MAX_SERVICES]; /* what the map `tallies` has of this worker */
+	uint32_t tickets;			     /* version in use */
+	uint32_t former;			     /* looks since another crew took over */
 };
 
 struct ticket_keys work_ticket_keys(const struct work_tickets *tickets)
@@ -49,6 +54,52 @@ static void follow_tickets(struct running *running)
 	running->tickets = version;
 }
 
+/* --- What is told of the work --- */
+
+#define NUMBERS (sizeof(struct rcxlb_tally) / sizeof(__u64))
+
+/* What was counted since the last time. Workers of all crews add to the same numbers. */
+static void tell_sum(struct rcxlb_tally *shared, struct rcxlb_tally *told, const struct rcxlb_tally *sum)
+{
+	const __u64 *from = (const __u64 *)sum;
+	__u64 *to = (__u64 *)shared, *before = (__u64 *)told;
+
+	for (size_t i = 0; i < NUMBERS; i++)
+		if (from[i] != before[i])
+			__atomic_fetch_add(&to[i], from[i] - before[i], __ATOMIC_RELAXED);
+	*told = *sum;
+}
+
+/* An entry of its own that it has once it can always write. */
+static void tell(struct running *running)
+{
+	const struct work *work = running->work;
+	struct rcxlb_worker entry = running->entry;
+
+	for (unsigned int i = 0; i < work->services_count; i++) {
+		const struct worker_counters *counters = worker_counters(running->worker, i);
+		uint32_t id = work->services[i].id;
+
+		tell_sum(desk_tally(work->desk, id), &running->told[id], &counters->sum);
+		entry.service[id].open = counters->open;
+		entry.service[id].handshaking = counters->handshaking;
+	}
+	if (!memcmp(&entry, &running->entry, sizeof(entry)))
+		return;
+	running->entry = entry;
+	desk_sign(work->desk, getpid(), &entry);
+}
+
+/* From here on what it leaves behind is removed when it dies. */
+static int sign(struct running *running, struct error *error)
+{
+	int err = desk_sign(running->work->desk, getpid(), &running->entry);
+
+	return err ? failed(error, err, "cannot write into the map `staff`: %s", strerror(-err)) : 0;
+}
+
+/* --- The work --- */
+
 static void on_look(evutil_socket_t fd, short what, void *context)
 {
 	struct running *running = context;
@@ -57,11 +108,13 @@ static void on_look(evutil_socket_t fd, short what, void *context)
 	(void)fd;
 	(void)what;
 	follow_tickets(running);
-	number = watch_crew(running->work->watch).number;
-	if (number == running->work->crew || (number != RCXLB_CREW_DISMISSED && ++running->former < LINGER_S / LOOK_S))
+	tell(running);
+	number = desk_crew(running->work->desk).number;
+	if (number == running->work->crew ||
+	    (number != RCXLB_CREW_DISMISSED && ++running->former < LINGER_MS / LOOK_MS))
 		return;
 	worker_drain(running->worker);
-	if (!worker_counters(running->worker)->open)
+	if (!worker_open(running->worker))
 		event_base_loopbreak(running->base);
 }
 
@@ -75,13 +128,13 @@ static int begin(struct running *running, struct error *error)
 		.ktls = work->ktls,
 		.limits = WORKER_LIMITS_DEFAULT,
 	};
-	struct timeval often = { LOOK_S, 0 };
+	struct timeval often = timeval_of_ms(LOOK_MS);
 	struct error warning;
 	int err;
 
 	running->tickets = work->tickets->version;
 	running->base = event_base_new();
-	running->legs = legs_new(work->watch, work->model, work->number);
+	running->legs = legs_new(work->desk, work->model, work->number);
 	if (running->base)
 		running->look = event_new(running->base, -1, EV_PERSIST, on_look, running);
 	if (!running->legs || !running->look || event_add(running->look, &often))
@@ -95,14 +148,21 @@ static int begin(struct running *running, struct error *error)
 
 int work_run(const struct work *work, struct error *error)
 {
-	struct running running = { .work = work };
+	struct running running = {
+		.work = work,
+		.entry = { .started = process_started(getpid()), .crew = work->crew, .number = work->number },
+	};
 	int err = begin(&running, error);
 
 	if (!err)
 		err = sandbox_enter(error);
+	if (!err)
+		err = sign(&running, error);
 	if (!err) {
 		work->began(work->context);
 		event_base_dispatch(running.base);
+		tell(&running);
+		desk_leave(work->desk, getpid());
 	}
 	worker_free(running.worker);
 	legs_free(running.legs);

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "core/model.h"
-#include "dataplane/watch.h"
+#include "dataplane/desk.h"
 #include "proxy/worker.h"
 
 /* Written by the supervisor, read by all of its workers, in memory that they share. */
@@ -16,7 +16,7 @@ struct work_tickets {
 };
 
 struct work {
-	struct watch *watch;
+	struct desk *desk;
 	const struct model *model;
 	uint32_t number; /* of the worker in its crew */
 	uint32_t crew;	 /* number of that */

@@ -50,12 +50,28 @@ struct backend_facts {
 	char reason[RCXLB_REASON_LEN]; /* why it is, in words */
 };
 
+/* A worker that lives. */
+struct worker_facts {
+	uint32_t pid;
+	uint32_t crew, number;
+	uint32_t open; /* clients' connections */
+};
+
+#define FACTS_WORKERS 256
+
 struct facts {
 	struct backend_facts backend[RCXLB_MAX_BACKENDS];
 	struct rcxlb_exits service[RCXLB_MAX_SERVICES + 1]; /* summed over CPUs */
 	struct rcxlb_guard_stats guard[RCXLB_GUARD_REASONS];
 	struct rcxlb_interface interface[RCXLB_MAX_INTERFACES];
 	uint32_t interfaces;
+	struct rcxlb_tally tally[RCXLB_MAX_SERVICES];
+	struct {
+		uint32_t open, handshaking;
+	} clients[RCXLB_MAX_SERVICES]; /* of workers, now */
+	struct rcxlb_crew crew;	       /* in charge */
+	struct worker_facts worker[FACTS_WORKERS]; /* by crew and number; the first of them */
+	uint32_t workers;
 };
 
 int dataplane_facts(struct dataplane *dataplane, struct facts *ret, struct error *error);

@@ -308,17 +308,21 @@ static int write_tables(struct dataplane *dataplane, const struct model *present
 	return err;
 }
 
-/* The next service with this id starts with counters at 0. While none has it; else steer alone writes them. */
-static int clear_exits(struct dataplane *dataplane, uint32_t service, struct error *error)
+/* The next service with this id starts with counters at 0. While none has it; else steer and workers write them. */
+static int clear_counters(struct dataplane *dataplane, uint32_t service, struct error *error)
 {
 	int cpus = libbpf_num_possible_cpus(), err;
 	struct rcxlb_exits *none = cpus > 0 ? calloc(cpus, sizeof(*none)) : NULL;
+	const struct rcxlb_tally idle = {};
 
 	if (!none)
 		return failed(error, -ENOMEM, "out of memory");
 	err = bpf_map_update_elem(dataplane->map[MAP_exits], &service, none, BPF_ANY);
 	free(none);
-	return err ? failed(error, err, REFUSED("exits", err)) : 0;
+	if (err)
+		return failed(error, err, REFUSED("exits", err));
+	err = bpf_map_update_elem(dataplane->map[MAP_tallies], &service, &idle, BPF_ANY);
+	return err ? failed(error, err, REFUSED("tallies", err)) : 0;
 }
 
 /* Of a service that is gone. Looked up first: each deletion waits until no program is running. */
@@ -332,7 +336,7 @@ static int clear_service(struct dataplane *dataplane, uint32_t service, struct e
 	err = bpf_map_delete_elem(map, &service);
 	if (err && err != -ENOENT)
 		return failed(error, err, REFUSED("tables", err));
-	return clear_exits(dataplane, service, error);
+	return clear_counters(dataplane, service, error);
 }
 
 static int clear_services(struct dataplane *dataplane, const struct model *model, struct error *error)

@@ -11,6 +11,7 @@
 #include "core/endpoint.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/handle.h"
+#include "dataplane/staff.h"
 #include "rcxlb/choice.h"
 
 static int by_endpoint(const void *a, const void *b)
@@ -219,6 +220,8 @@ int dataplane_facts(struct dataplane *dataplane, struct facts *ret, struct error
 		err = read_listeners(dataplane, ret, error);
 	if (!err)
 		err = read_counters(dataplane, ret, error);
+	if (!err)
+		err = staff_facts(dataplane, ret, error);
 	while (!err && ret->interfaces < RCXLB_MAX_INTERFACES &&
 	       !bpf_map_get_next_key(dataplane->map[MAP_interfaces], former, &key)) {
 		former = &key;

@@ -152,16 +152,6 @@ void watch_unprobe(struct watch *watch, const struct rcxlb_endpoint *local)
 	bpf_map_delete_elem(watch->dataplane->map[MAP_probes], local);
 }
 
-int watch_peer(struct watch *watch, const struct rcxlb_endpoint *local, const struct rcxlb_peer *peer)
-{
-	return bpf_map_update_elem(watch->dataplane->map[MAP_peers], local, peer, BPF_ANY);
-}
-
-void watch_unpeer(struct watch *watch, const struct rcxlb_endpoint *local)
-{
-	bpf_map_delete_elem(watch->dataplane->map[MAP_peers], local);
-}
-
 int watch_worker(struct watch *watch, uint32_t service, uint32_t worker, bool ipv6, int listener)
 {
 	__u32 key = RCXLB_WORKER_KEY(service, worker, ipv6);

@@ -44,10 +44,6 @@ struct rcxlb_health *watch_health(struct watch *watch, uint32_t backend);
 int watch_probe(struct watch *watch, const struct rcxlb_endpoint *local, uint32_t backend);
 void watch_unprobe(struct watch *watch, const struct rcxlb_endpoint *local);
 
-/* A worker dials an instance from `local`, for this client of the service that listens on `service`; and no more. */
-int watch_peer(struct watch *watch, const struct rcxlb_endpoint *local, const struct rcxlb_peer *peer);
-void watch_unpeer(struct watch *watch, const struct rcxlb_endpoint *local);
-
 /* Connections of a proxied service that worker number `worker` shall have go to this listening socket: IPv4 or IPv6. */
 int watch_worker(struct watch *watch, uint32_t service, uint32_t worker, bool ipv6, int listener);
 

@@ -18,6 +18,7 @@ struct connection {
 	TAILQ_ENTRY(connection) all;
 	TAILQ_ENTRY(connection) handshaking;
 	struct connections *shared;
+	struct worker_counters *counters; /* of its service */
 	struct worker_client client;
 	struct worker_backend backend;
 	bool picked; /* `backend` is to be given back */
@@ -58,7 +59,8 @@ static void remove_connection(struct connection *connection)
 
 	give_back(connection, WORKER_ENDED);
 	TAILQ_REMOVE(&shared->all, connection, all);
-	shared->counters.open--;
+	shared->count--;
+	connection->counters->open--;
 	free(connection);
 	if (shared->room)
 		shared->room(shared->data);
@@ -84,7 +86,7 @@ static void on_relayed(struct relay *relay, enum relay_end end)
 {
 	struct connection *connection = container_of(relay, relay);
 
-	connection->shared->counters.relay_ends[end]++;
+	connection->counters->sum.relay_ends[end]++;
 	remove_connection(connection);
 }
 
@@ -100,8 +102,8 @@ static void start_relay(struct connection *connection, int fd)
 		.limits = &shared->limits.relay,
 		.ended = on_relayed,
 		.client = connection->side,
-		.up = { .total = &shared->counters.bytes_up, .buffer = connection->first },
-		.down = { .total = &shared->counters.bytes_down },
+		.up = { .total = &connection->counters->sum.bytes_up, .buffer = connection->first },
+		.down = { .total = &connection->counters->sum.bytes_down },
 	};
 	side_init_plain(&relay->instance, fd);
 	side_moved(&relay->client);
@@ -128,7 +130,7 @@ static void dial(struct connection *connection, const struct worker_backend *tri
 	connection->phase = PHASE_DIAL;
 	connection->dial = (struct dial){ .fd = -1, .ended = on_dialled };
 	if (backends->pick(backends->data, &connection->client, tried, &connection->backend)) {
-		shared->counters.unserved++;
+		connection->counters->sum.unserved++;
 		refuse(connection);
 		return;
 	}
@@ -146,23 +148,22 @@ static void dial(struct connection *connection, const struct worker_backend *tri
 static void on_dialled(struct dial *dialled, int err)
 {
 	struct connection *connection = container_of(dialled, dial);
-	struct connections *shared = connection->shared;
 
 	if (!err) {
 		start_relay(connection, dialled->fd);
 		return;
 	}
-	shared->counters.connects_failed++;
+	connection->counters->sum.connects_failed++;
 	give_back(connection, WORKER_CONNECT_FAILED);
 	if (connection->retried) {
-		shared->counters.unserved++;
+		connection->counters->sum.unserved++;
 		refuse(connection);
 		return;
 	}
 	struct worker_backend tried = connection->backend;
 
 	connection->retried = true;
-	shared->counters.connects_retried++;
+	connection->counters->sum.connects_retried++;
 	dial(connection, &tried);
 }
 
@@ -178,7 +179,7 @@ static void route(struct connection *connection)
 		.instance_takes = false,
 	};
 
-	connection->shared->counters.path_reasons[path_choose(&facts).reason]++;
+	connection->counters->path_reasons[path_choose(&facts).reason]++;
 	dial(connection, NULL);
 }
 
@@ -187,7 +188,7 @@ static void route(struct connection *connection)
 /* Without a byte there was nothing to lose: it ends as it would at a server that closes an idle connection. */
 static void leave_silently(struct connection *connection)
 {
-	connection->shared->counters.silent++;
+	connection->counters->sum.silent++;
 	drop_first(connection);
 	event_del(&connection->timer);
 	side_finish(&connection->side);
@@ -259,13 +260,14 @@ static void admit(struct connection *connection)
 static void leave_handshake(struct connection *connection)
 {
 	TAILQ_REMOVE(&connection->shared->handshaking, connection, handshaking);
-	connection->shared->counters.handshaking--;
+	connection->shared->handshakes--;
+	connection->counters->handshaking--;
 }
 
 /* The kernel takes the records where it can, and OpenSSL's memory goes. */
 static int take_over(struct connection *connection, SSL *ssl)
 {
-	struct worker_counters *counters = &connection->shared->counters;
+	struct rcxlb_tally *sum = &connection->counters->sum;
 	struct records *records = OPENSSL_malloc(sizeof(*records));
 	struct ktls_result result;
 	int fd = connection->side.fd;
@@ -274,11 +276,11 @@ static int take_over(struct connection *connection, SSL *ssl)
 		return -ENOMEM;
 	result = ktls_start(ssl, &connection->shared->ktls, records);
 	connection->ktls = result.reason;
-	counters->kernel_sends += result.sends;
-	counters->kernel_receives += result.receives;
-	counters->ktls_reasons[result.reason]++;
-	counters->handshakes_ok++;
-	counters->handshakes_resumed += SSL_session_reused(ssl);
+	sum->kernel_sends += result.sends;
+	sum->kernel_receives += result.receives;
+	sum->ktls_reasons[result.reason]++;
+	sum->handshakes_ok++;
+	sum->handshakes_resumed += SSL_session_reused(ssl);
 	if (result.reason == KTLS_COMPLETE) {
 		SSL_free(ssl);
 		side_init_kernel(&connection->side, fd, records);
@@ -293,7 +295,7 @@ static void on_handshake(struct handshake *handshake, enum handshake_end end)
 {
 	struct connection *connection = container_of(handshake, handshake);
 	struct connections *shared = connection->shared;
-	struct worker_counters *counters = &shared->counters;
+	struct rcxlb_tally *sum = &connection->counters->sum;
 	SSL *ssl = handshake->ssl;
 
 	leave_handshake(connection);
@@ -304,9 +306,9 @@ static void on_handshake(struct handshake *handshake, enum handshake_end end)
 		return;
 	}
 	if (end == HANDSHAKE_TIMED_OUT)
-		counters->handshakes_timed_out++;
+		sum->handshakes_timed_out++;
 	else
-		counters->handshakes_failed++;
+		sum->handshakes_failed++;
 	SSL_free(end == HANDSHAKE_OK ? ssl : NULL);
 	/* Not with a RST: the alert that says why is on its way. */
 	side_close(&connection->side);
@@ -325,12 +327,13 @@ static int start_handshake(struct connection *connection, struct tls_context *tl
 	if (err)
 		return err;
 	TAILQ_INSERT_TAIL(&shared->handshaking, connection, handshaking);
-	shared->counters.handshaking++;
+	shared->handshakes++;
+	connection->counters->handshaking++;
 	return 0;
 }
 
-void connection_start(struct connections *connections, int fd, const struct worker_client *client,
-		      struct tls_context *tls, bool client_first)
+void connection_start(struct connections *connections, struct connection_service *service, int fd,
+		      const struct worker_client *client)
 {
 	struct connection *connection = calloc(1, sizeof(*connection));
 	const int one = 1;
@@ -342,14 +345,16 @@ void connection_start(struct connections *connections, int fd, const struct work
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	connection->shared = connections;
 	connection->client = *client;
-	connection->tls = tls;
-	connection->client_first = client_first;
+	connection->counters = &service->counters;
+	connection->tls = service->tls;
+	connection->client_first = service->client_first;
 	side_init_plain(&connection->side, fd);
 	TAILQ_INSERT_TAIL(&connections->all, connection, all);
-	connections->counters.open++;
-	if (!tls)
+	connections->count++;
+	service->counters.open++;
+	if (!service->tls)
 		admit(connection);
-	else if (start_handshake(connection, tls))
+	else if (start_handshake(connection, service->tls))
 		refuse(connection);
 }
 
@@ -402,6 +407,6 @@ void connections_evict(struct connections *connections)
 
 	leave_handshake(oldest);
 	handshake_abandon(&oldest->handshake);
-	connections->counters.handshakes_evicted++;
+	oldest->counters->sum.handshakes_evicted++;
 	refuse(oldest);
 }

@@ -18,7 +18,7 @@ struct connections {
 	struct ktls_support ktls;
 	struct worker_limits limits;
 	struct worker_backends backends;
-	struct worker_counters counters;
+	uint32_t count, handshakes; /* of all services, now: clients; those in their handshake */
 	struct connection_list all;
 	struct connection_list handshaking; /* oldest first */
 	/* A connection has ended, or left its handshake: there is room for another. Not with connections_free(). */
@@ -31,12 +31,20 @@ void connections_init(struct connections *connections);
 /* Cuts all. */
 void connections_free(struct connections *connections);
 
+/* What the connections of one service share. */
+struct connection_service {
+	uint32_t id;
+	struct tls_context *tls; /* NULL: plain */
+	bool client_first;
+	struct worker_counters counters;
+};
+
 /*
- * A client was accepted; its non-blocking socket is the connection's. `tls` NULL: plain. Without memory the client gets
- * a RST.
+ * A client was accepted; its non-blocking socket is the connection's. The service lives as long as the connections.
+ * Without memory the client gets a RST.
  */
-void connection_start(struct connections *connections, int fd, const struct worker_client *client,
-		      struct tls_context *tls, bool client_first);
+void connection_start(struct connections *connections, struct connection_service *service, int fd,
+		      const struct worker_client *client);
 
 /* How long the oldest handshake is under way, in ms; -1: there is none. */
 int64_t connections_oldest_handshake(const struct connections *connections);

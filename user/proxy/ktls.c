@@ -44,7 +44,7 @@ static int connect_loopback(int listener)
 	return fd;
 }
 
-static bool has_cipher(int listener, enum traffic_cipher cipher)
+static bool has_cipher(int listener, enum traffic_cipher cipher, uint16_t version)
 {
 	struct traffic_crypto_info info;
 	int fd = connect_loopback(listener);
@@ -52,9 +52,10 @@ static bool has_cipher(int listener, enum traffic_cipher cipher)
 
 	if (fd < 0)
 		return false;
-	traffic_probe_info(cipher, TLS_1_3_VERSION, &info);
+	traffic_probe_info(cipher, version, &info);
 	has = setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")) == 0 &&
-	      setsockopt(fd, SOL_TLS, TLS_TX, &info.info, info.size) == 0;
+	      setsockopt(fd, SOL_TLS, TLS_TX, &info.info, info.size) == 0 &&
+	      setsockopt(fd, SOL_TLS, TLS_RX, &info.info, info.size) == 0;
 	close(fd);
 	return has;
 }
@@ -70,9 +71,11 @@ void ktls_probe(struct ktls_support *ret)
 	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (listener < 0)
 		return;
-	if (bind(listener, (struct sockaddr *)&address, sizeof(address)) == 0 && listen(listener, TRAFFIC_CIPHERS) == 0)
+	if (bind(listener, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+	    listen(listener, 2 * TRAFFIC_CIPHERS) == 0)
 		for (int cipher = 0; cipher < TRAFFIC_CIPHERS; cipher++)
-			ret->ciphers[cipher] = has_cipher(listener, cipher);
+			ret->ciphers[cipher] = has_cipher(listener, cipher, TLS_1_2_VERSION) &&
+					       has_cipher(listener, cipher, TLS_1_3_VERSION);
 	close(listener);
 }
 
@@ -91,6 +94,17 @@ const char *ktls_reason_text(enum ktls_reason reason)
 	};
 
 	return texts[reason];
+}
+
+const char *ktls_reason_name(enum ktls_reason reason)
+{
+	static const char *const names[] = {
+		[KTLS_COMPLETE] = "both",   [KTLS_NO_KERNEL] = "no_kernel",   [KTLS_NO_CIPHER] = "no_cipher",
+		[KTLS_KEPT] = "kept",	    [KTLS_READ_AHEAD] = "read_ahead", [KTLS_NO_SECRET] = "no_secret",
+		[KTLS_REFUSED] = "refused",
+	};
+
+	return names[reason];
 }
 
 static int cipher_of(const SSL *ssl)

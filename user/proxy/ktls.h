@@ -17,7 +17,7 @@
 /* What the kernel that runs has. */
 struct ktls_support {
 	bool present;
-	bool ciphers[TRAFFIC_CIPHERS];
+	bool ciphers[TRAFFIC_CIPHERS]; /* both ways, of TLS 1.2 and 1.3 */
 };
 
 /* Asks the kernel by means of a connection of the loopback interface; modules are loaded where that is permitted. */
@@ -35,8 +35,9 @@ enum ktls_reason {
 	KTLS_REASONS,
 };
 
-/* In words, for people. */
+/* In words, for people; and as one word. */
 const char *ktls_reason_text(enum ktls_reason reason);
+const char *ktls_reason_name(enum ktls_reason reason);
 
 struct ktls_result {
 	bool sends;    /* the kernel encrypts */

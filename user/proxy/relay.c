@@ -15,6 +15,16 @@ static void on_client(evutil_socket_t fd, short what, void *arg);
 static void on_instance(evutil_socket_t fd, short what, void *arg);
 static void on_timer(evutil_socket_t fd, short what, void *arg);
 
+const char *relay_end_name(enum relay_end end)
+{
+	static const char *const names[] = {
+		[RELAY_DONE] = "done", [RELAY_CLIENT_BROKE] = "client_broke", [RELAY_INSTANCE_BROKE] = "instance_broke",
+		[RELAY_IDLE] = "idle", [RELAY_NO_MEMORY] = "no_memory",
+	};
+
+	return names[end];
+}
+
 /* --- What breaks --- */
 
 static struct flow *out_of(struct relay *relay, const struct side *side)

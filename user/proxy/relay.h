@@ -30,10 +30,13 @@ enum relay_end {
 	RELAY_ENDS,
 };
 
+/* As one word. */
+const char *relay_end_name(enum relay_end end);
+
 /* One direction. */
 struct flow {
 	struct buffer *buffer; /* bytes in flight, else NULL */
-	uint64_t *total;       /* bytes given to the other socket are added here; the owner sets it */
+	__u64 *total;          /* bytes given to the other socket are added here; the owner sets it */
 	bool ended;	       /* its source has sent its end */
 	bool finished;	       /* and the destination was told */
 	bool finish_waits;     /* the destination must become writable to be told */

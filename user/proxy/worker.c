@@ -19,15 +19,9 @@
 #define PAUSE_MS	   100
 #define OTHER_DESCRIPTORS  64 /* listeners, pipes, logs and what libraries open */
 
-struct service {
-	uint32_t id;
-	struct tls_context *tls;
-	bool client_first;
-};
-
 struct listener {
 	struct worker *worker;
-	struct service *service;
+	struct connection_service *service;
 	int fd; /* -1: closed */
 	struct event event;
 };
@@ -35,7 +29,7 @@ struct listener {
 struct worker {
 	struct connections connections;
 	struct ticket_keys tickets;
-	struct service *services;
+	struct connection_service *services;
 	unsigned int services_count;
 	struct listener *listeners;
 	unsigned int listeners_count;
@@ -46,14 +40,14 @@ struct worker {
 
 /* --- Accepting --- */
 
-static void pause_accepting(struct worker *worker)
+static void pause_accepting(struct worker *worker, struct connection_service *service)
 {
 	struct timeval after = timeval_of_ms(PAUSE_MS);
 
 	if (worker->paused || worker->draining)
 		return;
 	worker->paused = true;
-	worker->connections.counters.accept_pauses++;
+	service->counters.sum.accept_pauses++;
 	for (unsigned int l = 0; l < worker->listeners_count; l++)
 		event_del(&worker->listeners[l].event);
 	event_add(&worker->pause, &after);
@@ -69,19 +63,19 @@ static void resume_accepting(struct worker *worker)
 		event_add(&worker->listeners[l].event, NULL);
 }
 
-static bool is_full_of_handshakes(const struct worker *worker, const struct service *service)
+static bool is_full_of_handshakes(const struct worker *worker, const struct connection_service *service)
 {
 	const struct connections *connections = &worker->connections;
 
-	return service->tls && connections->counters.handshaking >= connections->limits.handshakes;
+	return service->tls && connections->handshakes >= connections->limits.handshakes;
 }
 
 /* Room for one more client. A handshake that takes its time makes room for a new one. */
-static bool has_room(const struct worker *worker, const struct service *service)
+static bool has_room(const struct worker *worker, const struct connection_service *service)
 {
 	const struct connections *connections = &worker->connections;
 
-	if (connections->counters.open >= connections->limits.connections)
+	if (connections->count >= connections->limits.connections)
 		return false;
 	return !is_full_of_handshakes(worker, service) ||
 	       connections_oldest_handshake(connections) >= HANDSHAKE_GRACE_MS;
@@ -102,18 +96,18 @@ static bool accept_one(struct listener *listener)
 	int fd;
 
 	if (!has_room(worker, listener->service)) {
-		pause_accepting(worker);
+		pause_accepting(worker, listener->service);
 		return false;
 	}
 	fd = accept4(listener->fd, (struct sockaddr *)&peer, &peer_size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0) {
 		if (is_out_of_resources(errno))
-			pause_accepting(worker);
+			pause_accepting(worker, listener->service);
 		/* Who left before being accepted (and whatever accept(2) passes on of the network) is no reason to
 		 * stop. */
 		return errno != EAGAIN && !is_out_of_resources(errno) && errno != EBADF && errno != EINVAL;
 	}
-	worker->connections.counters.accepted++;
+	listener->service->counters.sum.accepted++;
 	if (getsockname(fd, (struct sockaddr *)&own, &own_size) || !address_endpoint(&own, &client.dialled) ||
 	    !address_endpoint(&peer, &client.address)) {
 		close(fd);
@@ -121,7 +115,7 @@ static bool accept_one(struct listener *listener)
 	}
 	if (is_full_of_handshakes(worker, listener->service))
 		connections_evict(&worker->connections);
-	connection_start(&worker->connections, fd, &client, listener->service->tls, listener->service->client_first);
+	connection_start(&worker->connections, listener->service, fd, &client);
 	return true;
 }
 
@@ -162,7 +156,7 @@ static void on_drained(evutil_socket_t fd, short what, void *arg)
 
 /* --- Making and ending --- */
 
-static int set_tls(struct worker *worker, struct service *service, const struct tls_material *tls,
+static int set_tls(struct worker *worker, struct connection_service *service, const struct tls_material *tls,
 		   struct error *warning, struct error *error)
 {
 	struct tls_context *context;
@@ -175,7 +169,7 @@ static int set_tls(struct worker *worker, struct service *service, const struct 
 	return 0;
 }
 
-static int listen_on(struct worker *worker, struct service *service, int fd, struct error *error)
+static int listen_on(struct worker *worker, struct connection_service *service, int fd, struct error *error)
 {
 	struct listener *listener = &worker->listeners[worker->listeners_count];
 
@@ -207,7 +201,7 @@ static int start_services(struct worker *worker, const struct worker_config *con
 {
 	for (unsigned int s = 0; s < config->services_count; s++) {
 		const struct worker_service *given = &config->services[s];
-		struct service *service = &worker->services[worker->services_count++];
+		struct connection_service *service = &worker->services[worker->services_count++];
 		struct error said = { "" };
 		int err = 0;
 
@@ -325,9 +319,14 @@ void worker_drain(struct worker *worker)
 		event_active(&worker->pause, EV_TIMEOUT, 0);
 }
 
-const struct worker_counters *worker_counters(const struct worker *worker)
+const struct worker_counters *worker_counters(const struct worker *worker, unsigned int service)
 {
-	return &worker->connections.counters;
+	return &worker->services[service].counters;
+}
+
+uint32_t worker_open(const struct worker *worker)
+{
+	return worker->connections.count;
 }
 
 void worker_free(struct worker *worker)

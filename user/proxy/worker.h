@@ -106,7 +106,11 @@ int worker_set_tickets(struct worker *worker, const struct ticket_keys *keys, st
 /* Takes those who have connected already, stops listening, and ends with the last connection (`drained`). */
 void worker_drain(struct worker *worker);
 
-const struct worker_counters *worker_counters(const struct worker *worker);
+/* Of the service in that place of worker_config.services. */
+const struct worker_counters *worker_counters(const struct worker *worker, unsigned int service);
+
+/* Clients' connections now, of all services. */
+uint32_t worker_open(const struct worker *worker);
 
 /* Cuts what is open with RSTs; `ended` is called for each. NULL is fine. */
 void worker_free(struct worker *worker);

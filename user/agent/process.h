@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Processes as the kernel tells of them. */
+#ifndef AGENT_PROCESS_H
+#define AGENT_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* When it began, as /proc/PID/stat counts; 0 when there is no such process, it has ended, or may not be looked at. */
+uint64_t process_started(uint32_t pid);
+
+/* Is it the process that began then? One that may not be looked at is, as long as there is any with this id. */
+bool process_lives(uint32_t pid, uint64_t started);
+
+#endif

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "dataplane/desk.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "dataplane/handle.h"
+
+#define TALLIES_BYTES (RCXLB_MAX_SERVICES * sizeof(struct rcxlb_tally))
+
+struct desk {
+	int peers, staff; /* -1: not open */
+	const struct rcxlb_crew *crew;
+	struct rcxlb_tally *tallies;
+};
+
+_Static_assert(sizeof(struct rcxlb_tally) % sizeof(__u64) == 0, "the kernel rounds entries of an array up");
+
+static int open_map(const struct dataplane *dataplane, enum dataplane_map which)
+{
+	int fd = fcntl(dataplane->map[which], F_DUPFD_CLOEXEC, 0);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static void *share(const struct dataplane *dataplane, enum dataplane_map which, size_t size, int protection)
+{
+	void *memory = mmap(NULL, size, protection, MAP_SHARED, dataplane->map[which], 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+int desk_open(struct watch *watch, struct desk **ret, struct error *error)
+{
+	const struct dataplane *dataplane = watch_dataplane(watch);
+	struct desk *desk = calloc(1, sizeof(*desk));
+
+	if (!desk)
+		return failed(error, -ENOMEM, "out of memory");
+	desk->peers = open_map(dataplane, MAP_peers);
+	desk->staff = open_map(dataplane, MAP_staff);
+	desk->crew = share(dataplane, MAP_crew, sizeof(*desk->crew), PROT_READ);
+	desk->tallies = share(dataplane, MAP_tallies, TALLIES_BYTES, PROT_READ | PROT_WRITE);
+	if (desk->peers < 0 || desk->staff < 0 || !desk->crew || !desk->tallies) {
+		desk_close(desk);
+		return failed(error, -ENOMEM, "cannot share the maps of a worker with the kernel");
+	}
+	*ret = desk;
+	return 0;
+}
+
+void desk_close(struct desk *desk)
+{
+	if (!desk)
+		return;
+	if (desk->peers >= 0)
+		close(desk->peers);
+	if (desk->staff >= 0)
+		close(desk->staff);
+	if (desk->crew)
+		munmap((void *)desk->crew, sizeof(*desk->crew));
+	if (desk->tallies)
+		munmap(desk->tallies, TALLIES_BYTES);
+	free(desk);
+}
+
+int desk_peer(struct desk *desk, const struct rcxlb_endpoint *local, const struct rcxlb_peer *peer)
+{
+	return bpf_map_update_elem(desk->peers, local, peer, BPF_ANY);
+}
+
+void desk_unpeer(struct desk *desk, const struct rcxlb_endpoint *local)
+{
+	bpf_map_delete_elem(desk->peers, local);
+}
+
+struct rcxlb_crew desk_crew(const struct desk *desk)
+{
+	struct rcxlb_crew crew;
+
+	__atomic_load(desk->crew, &crew, __ATOMIC_ACQUIRE);
+	return crew;
+}
+
+struct rcxlb_tally *desk_tally(struct desk *desk, uint32_t service)
+{
+	return &desk->tallies[service];
+}
+
+int desk_sign(struct desk *desk, uint32_t pid, const struct rcxlb_worker *as)
+{
+	return bpf_map_update_elem(desk->staff, &pid, as, BPF_ANY);
+}
+
+void desk_leave(struct desk *desk, uint32_t pid)
+{
+	bpf_map_delete_elem(desk->staff, &pid);
+}

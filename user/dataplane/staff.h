@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The workers that there are, and what those leave behind who are no more. */
+#ifndef DATAPLANE_STAFF_H
+#define DATAPLANE_STAFF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/error.h"
+#include "dataplane/dataplane.h"
+
+/*
+ * Removes the entries of workers that `lives` says no of, in `peers` first: when this is cut short it can be done
+ * again. `started` is what the worker itself noted. Returns how many they were, or -errno with a sentence.
+ */
+int staff_bury(struct dataplane *dataplane, bool (*lives)(uint32_t pid, uint64_t started), struct error *error);
+
+/* Fills in what the facts say of workers and their clients. */
+int staff_facts(const struct dataplane *dataplane, struct facts *to, struct error *error);
+
+#endif
