@@ -9,7 +9,7 @@ from harness.client import dial
 from harness.lab import CLIENTS4, CLIENTS6, HOST4, HOST6
 from harness.rcxlb import configured
 
-STATUS = {"version": str, "loaded": bool, "interfaces": list, "agent": dict, "services": list}
+STATUS = {"version": str, "loaded": bool, "interfaces": list, "agent": dict, "workers": list, "services": list}
 INTERFACE = {"name": str, "xdp": str}
 SERVICE = {"name": str, "listen": list, "hash": str, "balance": str, "tls": bool, "refused": int, "backends": list}
 BACKEND = {

@@ -2,14 +2,18 @@
 """TLS services of a loaded rcxlb: workers, the choice of an instance, and the client's address there."""
 import json
 import os
+import re
 import signal
 import ssl
+import urllib.request
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from harness import agent
 from harness.client import Connection
+from harness.kernel import bpftool
 from harness.lab import HOST4, HOST6
 from harness.poll import wait_equal, wait_until
 from harness.tls import TlsClient, context, make_identity
@@ -75,6 +79,186 @@ def test_status_says_that_it_is_proxied(site):
     assert {(entry["path"], entry["reason"]) for entry in service["backends"]} == {
         ("proxied", "a worker ends TLS and relays")
     }
+
+
+def test_status_says_what_workers_did_of_each_service(site):
+    before = settled(site)
+    held = [dial(site) for _ in range(5)]
+    with pytest.raises(OSError):
+        Connection(TlsClient(site.connect(HOST4, 443).sock, context(ciphers="PSK", version="1.2")))
+    using = context("1.2")
+    first = TlsClient(site.connect(HOST4, 443).sock, using)
+    resumed = TlsClient(site.connect(HOST4, 443).sock, using, session=first.tls.session)
+    assert resumed.tls.session_reused
+    silent = site.connect(HOST4, 443)
+    wait_equal(lambda: growth(site, before, "handshakes", "full"), 6, "full handshakes")
+    wait_equal(lambda: growth(site, before, "handshakes", "resumed"), 1, "resumed handshakes")
+    wait_equal(lambda: growth(site, before, "handshakes", "failed"), 1, "failed handshakes")
+    wait_equal(lambda: site.rcxlb.service("secure")["work"]["handshaking"], 1, "clients in their handshake")
+    work = site.rcxlb.service("secure")["work"]
+    assert work["connections"] == len(held) + 3
+    assert work["accepted"] - before["accepted"] == len(held) + 4
+    assert work["bytes"]["to_clients"] > before["bytes"]["to_clients"]
+    assert sum(work["kernel"].values()) == work["handshakes"]["full"] + work["handshakes"]["resumed"]
+    assert work["kernel"]["both"] + sum(work["user_space"].values()) == sum(work["kernel"].values())
+    assert "work" not in site.rcxlb.service("default")
+    silent.close()
+    for client in held:
+        client.close()
+    wait_equal(lambda: site.rcxlb.service("secure")["work"]["connections"], 2, "clients that are left")
+    said = site.rcxlb("status")
+    assert "  connections to workers: 2 open" in said and "  TLS handshakes: " in said
+
+
+def settled(lab):
+    """What workers have counted so far, when they have told of the client that waited for them."""
+    wait_until(lambda: told_of_first(lab), "the first client is told of")
+    return lab.rcxlb.service("secure")["work"]
+
+
+def told_of_first(lab):
+    work = lab.rcxlb.service("secure")["work"]
+    return work["accepted"] and not work["connections"]
+
+
+def growth(lab, before, table, name):
+    return lab.rcxlb.service("secure")["work"][table][name] - before[table][name]
+
+
+def test_without_kernel_tls_status_says_why(site):
+    if shown_features(site)["kTLS"]:
+        pytest.skip("this kernel has TLS")
+    work = settled(site)
+    dial(site)
+    wait_equal(lambda: growth(site, work, "user_space", "no_kernel"), 1, "connections that the kernel has not")
+    assert "not there, because: the kernel has no TLS (module tls) (" in site.rcxlb("status")
+
+
+def test_with_kernel_tls_status_says_so(site):
+    if not all(shown_features(site).values()):
+        pytest.skip("this kernel has no TLS, or not all ciphers: see rcxlb doctor")
+    work = settled(site)
+    dial(site)
+    wait_equal(lambda: growth(site, work, "kernel", "both"), 1, "connections that the kernel has")
+
+
+def shown_features(lab):
+    """Of the kernel's TLS, by name."""
+    features = lab.rcxlb.json("doctor")["features"]
+    return {entry["name"]: entry["have"] for entry in features if entry["name"].startswith("kTLS")}
+
+
+def test_counts_outlive_workers_and_gauges_do_not(site):
+    held = [dial(site) for _ in range(12)]
+    wait_equal(lambda: site.rcxlb.service("secure")["work"]["connections"], 12, "open connections")
+    full = site.rcxlb.service("secure")["work"]["handshakes"]["full"]
+    for entry in site.rcxlb.status()["workers"]:
+        os.kill(entry["pid"], signal.SIGKILL)
+    wait_equal(lambda: site.rcxlb.service("secure")["work"]["connections"], 0, "open connections")
+    assert site.rcxlb.service("secure")["work"]["handshakes"]["full"] == full
+    wait_until(lambda: somebody(site), "connections are taken")
+    assert held
+
+
+def test_status_names_the_workers_of_both_crews(site):
+    client = dial(site)
+    crew = set(agent.workers_of(site))
+    add_service(site, make_identity(site.folder, "second", "chat.test"))
+    wait_until(lambda: len(set(agent.workers_of(site)) & crew) == 1, "the former worker that has a connection")
+    listed = site.rcxlb.status()["workers"]
+    former = [entry for entry in listed if entry["former"]]
+    assert [entry["connections"] for entry in former] == [1]
+    assert {entry["pid"] for entry in former} == set(agent.workers_of(site)) & crew
+    assert {entry["pid"] for entry in listed} == set(agent.workers_of(site))
+    assert "; 1 of before, with the last 1 of their connections" in site.rcxlb("status")
+    client.close()
+    wait_equal(lambda: [entry for entry in site.rcxlb.status()["workers"] if entry["former"]], [], "former workers")
+
+
+def test_the_metrics_have_what_workers_count(site):
+    dial(site)
+    wait_until(lambda: scraped(site, "rcxlb_worker_connections")["secure"] == 1, "the open connection")
+    assert scraped(site, "rcxlb_tls_handshakes_total", result="full")["secure"] >= 1
+    assert sum(scraped(site, "rcxlb_workers", "crew").values()) == len(agent.workers_of(site))
+
+
+def scraped(lab, name, label="service", **labels):
+    """Of a family the samples with these labels, by one that is left."""
+    with lab.host.entered():
+        text = urllib.request.urlopen("http://127.0.0.1:9465/metrics", timeout=5).read().decode()
+    lines = [line for line in text.splitlines() if line.startswith(name + "{")]
+    lines = [line for line in lines if all(f'{key}="{value}"' in line for key, value in labels.items())]
+    return {re.search(rf'{label}="(.*?)"', line)[1]: float(line.rpartition(" ")[2]) for line in lines}
+
+
+def test_a_worker_holds_two_maps_and_what_it_serves(site):
+    for pid in agent.workers_of(site):
+        links = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
+        maps = sorted(map_name(pid, number) for number in map_numbers(pid))
+        assert maps == ["peers", "staff"]
+        assert not [link for link in links if "bpf" in link and link != "anon_inode:bpf-map"], links
+        assert not [link for link in links if link.startswith("/") and not link.startswith("/dev/")], links
+        sockets = [link for link in links if link.startswith("socket:")]
+        assert len(sockets) <= 3, "a listening socket for each family, and the log"
+
+
+def map_numbers(pid):
+    return [link.name for link in Path(f"/proc/{pid}/fd").iterdir() if os.readlink(link) == "anon_inode:bpf-map"]
+
+
+def map_name(pid, number):
+    """Of the BPF map behind a descriptor."""
+    info = Path(f"/proc/{pid}/fdinfo/{number}").read_text(encoding="ascii")
+    return bpftool("map", "show", "id", re.search(r"map_id:\s*(\d+)", info)[1])["name"]
+
+
+def peers(lab):
+    """Process ids of the workers in the entries of `peers`."""
+    entries = bpftool("map", "dump", "pinned", lab.rcxlb.pins / "peers")
+    return [entry["formatted"]["value"]["worker"] for entry in entries]
+
+
+def test_what_a_killed_worker_left_is_removed(site):
+    held = [dial(site) for _ in range(24)]
+    wait_equal(lambda: len(peers(site)), len(held), "entries of connections to instances")
+    killed = peers(site)[0]
+    kept = [pid for pid in peers(site) if pid != killed]
+    os.kill(killed, signal.SIGKILL)
+    wait_equal(lambda: sorted(peers(site)), sorted(kept), "the other workers' entries")
+    wait_equal(lambda: len(agent.workers_of(site)), len(site.rcxlb.status()["workers"]), "workers that are listed")
+    assert sum(client.echoes() for client in held) == len(kept)
+
+
+def test_what_a_killed_orphan_left_is_removed(site):
+    """Its supervisor is no more, and the next one did not start it."""
+    held = [dial(site) for _ in range(8)]
+    wait_equal(lambda: len(peers(site)), len(held), "entries of connections to instances")
+    os.kill(site.rcxlb.status()["agent"]["pid"], signal.SIGKILL)
+    wait_equal(lambda: site.rcxlb.status()["agent"]["running"], False, "the agent is gone")
+    for pid in agent.workers_of(site):
+        os.kill(pid, signal.SIGKILL)
+    wait_equal(lambda: agent.workers_of(site), [], "no worker")
+    assert len(peers(site)) == len(held)
+    site.rcxlb("load", "eth0")
+    wait_until(lambda: somebody(site), "connections are taken")
+    wait_equal(lambda: peers(site), [], "entries")
+
+
+def test_workers_that_could_not_be_started_are_tried_again(site):
+    """The key may be read by others when the agent starts: there is no worker until that is mended."""
+    site.rcxlb("unload")
+    identity = make_identity(site.folder, "late", "chat.test")
+    site.rcxlb("load", "eth0", "--no-agent")
+    add_service(site, identity)
+    site.rcxlb("backends", "add", "-s", "secure", "127.0.0.1:3001-3002")
+    identity.key.chmod(0o644)
+    site.rcxlb("load", "eth0")
+    wait_until(lambda: site.rcxlb.status()["agent"]["running"], "an agent")
+    with pytest.raises(OSError):
+        dial(site)
+    assert site.rcxlb.service("secure")["work"]["no_worker"] > 0
+    identity.key.chmod(0o600)
+    wait_until(lambda: somebody(site), "workers")
 
 
 def test_workers_have_no_privilege(site):

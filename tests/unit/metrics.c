@@ -83,7 +83,41 @@ static char *read_example(void)
 	return text;
 }
 
-/* Two services that share a backend, and a backend in each state. */
+/* A service with TLS, whose workers of two crews have counted something of each kind. */
+static void the_workers(void)
+{
+	add_service("secure", "*:443", RCXLB_HASH_TUPLE);
+	model.service[3].tls.certificates = 1;
+	facts.service[3].no_worker = 8;
+	facts.clients[3].open = 25;
+	facts.clients[3].handshaking = 3;
+	facts.tally[3] = (struct rcxlb_tally){
+		.accepted = 1000,
+		.accept_pauses = 2,
+		.handshakes_ok = 900,
+		.handshakes_resumed = 200,
+		.handshakes_failed = 30,
+		.handshakes_timed_out = 40,
+		.handshakes_evicted = 5,
+		.kernel_sends = 860,
+		.kernel_receives = 851,
+		.ktls_reasons = { 850, 10, 11, 12, 13, 2, 2 },
+		.connects_failed = 9,
+		.connects_retried = 6,
+		.silent = 70,
+		.unserved = 4,
+		.relay_ends = { 700, 60, 50, 15, 1 },
+		.bytes_up = 123456,
+		.bytes_down = 18446744073709551615ull,
+	};
+	facts.crew = (struct rcxlb_crew){ 2, 7 };
+	facts.worker[0] = (struct worker_facts){ .pid = 100, .crew = 5, .number = 1, .open = 5 };
+	facts.worker[1] = (struct worker_facts){ .pid = 200, .crew = 7, .number = 0, .open = 12 };
+	facts.worker[2] = (struct worker_facts){ .pid = 201, .crew = 7, .number = 1, .open = 8 };
+	facts.workers = 3;
+}
+
+/* Two services that share a backend, and a backend in each state; and one with TLS. */
 static void the_example(void)
 {
 	uint32_t up, down, absent, draining;
@@ -116,6 +150,7 @@ static void the_example(void)
 		.assigned = 3850, .no_backend = 1, .none_usable = 2, .assign_failed = 3, .checked = 99, .untold = 4
 	};
 	facts.service[1].assigned = 6;
+	the_workers();
 	facts.service[RCXLB_MAX_SERVICES] = (struct rcxlb_exits){ .not_tcp = 20, .no_service = 30, .untold = 1 };
 	facts.guard[RCXLB_GUARD_PASS] = (struct rcxlb_guard_stats){ 18446744073709551615ull, 64000 };
 	add_interface("eth0", RCXLB_XDP_NATIVE);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/exposition.h"
+#include "agent/metrics_workers.h"
 #include "core/endpoint.h"
 #include "core/state.h"
 
@@ -197,7 +198,8 @@ static void write_service_refused(FILE *to, const struct family *family, const s
 	const struct rcxlb_exits *exits = &view->facts->service[id];
 	const struct part parts[] = { { "no_backend", exits->no_backend },
 				      { "none_usable", exits->none_usable },
-				      { "assign_failed", exits->assign_failed } };
+				      { "assign_failed", exits->assign_failed },
+				      { "no_worker", exits->no_worker } };
 
 	write_parts(to, family, service_label(view, id), "reason", parts, LENGTH(parts));
 }
@@ -218,7 +220,8 @@ static const struct each_family service_families[] = {
 	{ { "rcxlb_service_steered_total", FAMILY_COUNTER, "New connections given to a backend." },
 	  write_service_steered },
 	{ { "rcxlb_service_refused_total", FAMILY_COUNTER,
-	    "New connections refused: the service has no backend, none is usable, or listeners vanished meanwhile." },
+	    "New connections refused: the service has no backend, none is usable, listeners vanished meanwhile, or no "
+	    "worker is there." },
 	  write_service_refused },
 };
 
@@ -422,6 +425,7 @@ int metrics_write(FILE *to, const struct model *model, const struct facts *facts
 	write_guard(to, &view);
 	write_passed(to, &view);
 	write_services(to, &view);
+	metrics_write_workers(to, model, facts);
 	write_backends(to, &view);
 	return ferror(to) ? -EIO : 0;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/presence.h"
+#include "agent/tally.h"
 #include "cmd/commands.h"
 #include "cmd/print.h"
 #include "core/endpoint.h"
@@ -43,12 +44,42 @@ static json_t *backend_json(const struct model_service *service, const struct mo
 			 (json_int_t)facts->load.failovers, "accept_queue", (json_int_t)facts->accept_queue);
 }
 
+static json_t *parts_json(const struct rcxlb_tally *tally,
+			  size_t (*parts)(const struct rcxlb_tally *tally, struct tally_part *to))
+{
+	struct tally_part part[TALLY_PARTS];
+	json_t *json = json_object();
+
+	for (size_t i = 0, count = parts(tally, part); i < count; i++)
+		json_object_set_new(json, part[i].name, json_integer((json_int_t)part[i].number));
+	return json;
+}
+
+/* What workers count of a proxied service. */
+static json_t *work_json(const struct model_service *service, const struct facts *facts, uint32_t id)
+{
+	const struct rcxlb_tally *tally = &facts->tally[id];
+	json_t *json =
+	    json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "connections", (json_int_t)facts->clients[id].open,
+		      "accepted", (json_int_t)tally->accepted, "no_worker", (json_int_t)facts->service[id].no_worker,
+		      "ends", parts_json(tally, tally_ends), "unserved", parts_json(tally, tally_unserved),
+		      "connect_failures", parts_json(tally, tally_connects), "bytes", parts_json(tally, tally_bytes));
+
+	if (service->tls.certificates) {
+		json_object_set_new(json, "handshaking", json_integer(facts->clients[id].handshaking));
+		json_object_set_new(json, "handshakes", parts_json(tally, tally_handshakes));
+		json_object_set_new(json, "kernel", parts_json(tally, tally_kernel));
+		json_object_set_new(json, "user_space", parts_json(tally, tally_reasons));
+	}
+	return json;
+}
+
 static json_t *service_json(const struct model *model, const struct facts *facts, uint32_t id)
 {
 	const struct model_service *service = &model->service[id];
 	char listens[RCXLB_MAX_LISTEN][RCXLB_TEXT_LEN];
 	uint16_t members[RCXLB_MAX_BACKENDS];
-	json_t *listen = json_array(), *backends = json_array();
+	json_t *listen = json_array(), *backends = json_array(), *json;
 	uint32_t count = model_listens(service, listens);
 
 	for (uint32_t i = 0; i < count; i++)
@@ -57,10 +88,32 @@ static json_t *service_json(const struct model *model, const struct facts *facts
 	for (uint32_t i = 0; i < count; i++)
 		json_array_append_new(backends,
 				      backend_json(service, &model->backend[members[i]], &facts->backend[members[i]]));
-	return json_pack("{s:s, s:o, s:s, s:s, s:b, s:I, s:o}", "name", service->name, "listen", listen, "hash",
+	json = json_pack("{s:s, s:o, s:s, s:s, s:b, s:I, s:o}", "name", service->name, "listen", listen, "hash",
 			 model_hash_name(service->hash), "balance", model_balance_name(service->balance), "tls",
 			 service->tls.certificates != 0, "refused", (json_int_t)refused(&facts->service[id]),
 			 "backends", backends);
+	if (model_is_proxied(service))
+		json_object_set_new(json, "work", work_json(service, facts, id));
+	return json;
+}
+
+static bool is_former(const struct facts *facts, const struct worker_facts *worker)
+{
+	return worker->crew != facts->crew.number;
+}
+
+static json_t *workers_json(const struct facts *facts)
+{
+	json_t *workers = json_array();
+
+	for (uint32_t i = 0; i < facts->workers; i++) {
+		const struct worker_facts *worker = &facts->worker[i];
+
+		json_array_append_new(workers, json_pack("{s:i, s:i, s:b, s:i}", "pid", (int)worker->pid, "number",
+							 (int)worker->number, "former", is_former(facts, worker),
+							 "connections", (int)worker->open));
+	}
+	return workers;
 }
 
 static json_t *agent_json(void)
@@ -73,10 +126,10 @@ static json_t *agent_json(void)
 	return agent;
 }
 
-static json_t *status_json(bool loaded, json_t *interfaces, json_t *services)
+static json_t *status_json(bool loaded, json_t *interfaces, json_t *workers, json_t *services)
 {
-	return json_pack("{s:s, s:b, s:o, s:o, s:o}", "version", RCXLB_VERSION, "loaded", loaded, "interfaces",
-			 interfaces, "agent", agent_json(), "services", services);
+	return json_pack("{s:s, s:b, s:o, s:o, s:o, s:o}", "version", RCXLB_VERSION, "loaded", loaded, "interfaces",
+			 interfaces, "agent", agent_json(), "workers", workers, "services", services);
 }
 
 static int print_as_json(const struct model *model, const struct facts *facts)
@@ -89,7 +142,7 @@ static int print_as_json(const struct model *model, const struct facts *facts)
 	for (uint32_t i = 0; i < RCXLB_MAX_SERVICES; i++)
 		if (model->service[i].name[0])
 			json_array_append_new(services, service_json(model, facts, i));
-	return print_json(status_json(true, interfaces, services));
+	return print_json(status_json(true, interfaces, workers_json(facts), services));
 }
 
 static void print_backends(const struct model *model, const struct facts *facts, const struct model_service *service)
@@ -121,6 +174,66 @@ static void print_backends(const struct model *model, const struct facts *facts,
 	table_free(table);
 }
 
+static void print_part(const struct tally_part *part)
+{
+	if (part->text) {
+		printf("%s (%llu)", part->text, (unsigned long long)part->number);
+		return;
+	}
+	printf("%llu ", (unsigned long long)part->number);
+	for (const char *c = part->name; *c; c++)
+		putchar(*c == '_' ? ' ' : *c);
+}
+
+/* "7 full, 3 timed out": those that there are. */
+static void print_parts(const char *what, const struct rcxlb_tally *tally,
+			size_t (*parts)(const struct rcxlb_tally *tally, struct tally_part *to))
+{
+	struct tally_part part[TALLY_PARTS];
+	const char *before = "";
+
+	printf("%s", what);
+	for (size_t i = 0, count = parts(tally, part); i < count; i++) {
+		if (!part[i].number)
+			continue;
+		fputs(before, stdout);
+		print_part(&part[i]);
+		before = ", ";
+	}
+	puts(before[0] ? "" : "none");
+}
+
+static void print_work(const struct model_service *service, const struct facts *facts, uint32_t id)
+{
+	const struct rcxlb_tally *tally = &facts->tally[id];
+
+	printf("  connections to workers: %u open, %llu accepted\n", facts->clients[id].open,
+	       (unsigned long long)tally->accepted);
+	if (!service->tls.certificates)
+		return;
+	print_parts("  TLS handshakes: ", tally, tally_handshakes);
+	print_parts("  records in the kernel: ", tally, tally_kernel);
+	if (tally->handshakes_ok != tally->ktls_reasons[0])
+		print_parts("  not there, because: ", tally, tally_reasons);
+}
+
+static void print_workers(const struct facts *facts)
+{
+	uint32_t former = 0, kept = 0;
+
+	for (uint32_t i = 0; i < facts->workers; i++)
+		if (is_former(facts, &facts->worker[i])) {
+			former++;
+			kept += facts->worker[i].open;
+		}
+	if (facts->workers)
+		printf("workers: %u", facts->workers - former);
+	if (former)
+		printf("; %u of before, with the last %u of their connections", former, kept);
+	if (facts->workers)
+		putchar('\n');
+}
+
 static void print_for_people(const struct model *model, const struct facts *facts)
 {
 	char listens[RCXLB_MAX_LISTEN][RCXLB_TEXT_LEN];
@@ -131,6 +244,7 @@ static void print_for_people(const struct model *model, const struct facts *fact
 		printf("%s %s (xdp %s)", i ? "," : "", facts->interface[i].name,
 		       xdp_mode_name(facts->interface[i].mode));
 	puts(facts->interfaces ? "" : " no interface");
+	print_workers(facts);
 	for (uint32_t i = 0; i < RCXLB_MAX_SERVICES; i++) {
 		const struct model_service *service = &model->service[i];
 		uint32_t count = model_listens(service, listens);
@@ -143,6 +257,8 @@ static void print_for_people(const struct model *model, const struct facts *fact
 			printf(" %s", listens[k]);
 		printf(", hash %s, balance %s, refused %llu\n", model_hash_name(service->hash),
 		       model_balance_name(service->balance), (unsigned long long)refused(&facts->service[i]));
+		if (model_is_proxied(service))
+			print_work(service, facts, i);
 		print_backends(model, facts, service);
 	}
 	if (!any)
@@ -163,7 +279,7 @@ static int run(const struct arguments *arguments, struct error *error)
 	err = dataplane_open(DATAPLANE_LOOK, &dataplane, error);
 	if (err == -ENOENT) { /* not to be loaded is a state, no failure */
 		if (as_json)
-			return print_json(status_json(false, json_array(), json_array()));
+			return print_json(status_json(false, json_array(), json_array(), json_array()));
 		printf("rcxlb %s, not loaded; load it: rcxlb load INTERFACE\n", RCXLB_VERSION);
 		return 0;
 	}

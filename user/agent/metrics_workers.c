@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "agent/metrics_workers.h"
+
+#include "agent/exposition.h"
+#include "agent/tally.h"
+
+#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+
+static bool has_tls(const struct model_service *service)
+{
+	return service->tls.certificates;
+}
+
+/* Counters that are divided by one label. */
+static const struct {
+	struct family family;
+	const char *label;
+	size_t (*parts)(const struct rcxlb_tally *tally, struct tally_part *to);
+	bool (*of)(const struct model_service *service);
+} divided[] = {
+	{ { "rcxlb_tls_handshakes_total", FAMILY_COUNTER, "TLS handshakes, by how they ended." },
+	  "result",
+	  tally_handshakes,
+	  has_tls },
+	{ { "rcxlb_tls_kernel_total", FAMILY_COUNTER, "TLS connections, by which of their records the kernel has." },
+	  "records",
+	  tally_kernel,
+	  has_tls },
+	{ { "rcxlb_tls_user_space_total", FAMILY_COUNTER,
+	    "TLS connections of which the kernel has not all records, by why that is." },
+	  "reason",
+	  tally_reasons,
+	  has_tls },
+	{ { "rcxlb_worker_ends_total", FAMILY_COUNTER, "Connections that were relayed, by how they ended." },
+	  "reason",
+	  tally_ends,
+	  model_is_proxied },
+	{ { "rcxlb_worker_unserved_total", FAMILY_COUNTER,
+	    "Clients that were given no instance: they left before their first byte, or there was none." },
+	  "reason",
+	  tally_unserved,
+	  model_is_proxied },
+	{ { "rcxlb_worker_connect_failures_total", FAMILY_COUNTER,
+	    "Connects of workers to instances that failed, by what was done then." },
+	  "outcome",
+	  tally_connects,
+	  model_is_proxied },
+	{ { "rcxlb_worker_bytes_total", FAMILY_COUNTER, "Bytes that workers relayed, without those of TLS." },
+	  "direction",
+	  tally_bytes,
+	  model_is_proxied },
+};
+
+static void write_divided(FILE *to, const struct model *model, const struct facts *facts, size_t which)
+{
+	struct tally_part part[TALLY_PARTS];
+
+	exposition_family(to, &divided[which].family);
+	for (uint32_t id = 0; id < RCXLB_MAX_SERVICES; id++) {
+		size_t parts = divided[which].parts(&facts->tally[id], part);
+
+		for (size_t i = 0; i < parts && divided[which].of(&model->service[id]); i++) {
+			const struct label labels[] = { { "service", model->service[id].name },
+							{ divided[which].label, part[i].name },
+							{ 0 } };
+
+			exposition_sample(to, &divided[which].family, labels, part[i].number);
+		}
+	}
+}
+
+static uint64_t accepted(const struct facts *facts, uint32_t id)
+{
+	return facts->tally[id].accepted;
+}
+
+static uint64_t pauses(const struct facts *facts, uint32_t id)
+{
+	return facts->tally[id].accept_pauses;
+}
+
+static uint64_t open_now(const struct facts *facts, uint32_t id)
+{
+	return facts->clients[id].open;
+}
+
+static uint64_t handshaking(const struct facts *facts, uint32_t id)
+{
+	return facts->clients[id].handshaking;
+}
+
+/* One number of each service. */
+static const struct {
+	struct family family;
+	uint64_t (*number)(const struct facts *facts, uint32_t id);
+	bool (*of)(const struct model_service *service);
+} plain[] = {
+	{ { "rcxlb_worker_accepted_total", FAMILY_COUNTER, "Connections of clients that workers accepted." },
+	  accepted,
+	  model_is_proxied },
+	{ { "rcxlb_worker_accept_pauses_total", FAMILY_COUNTER,
+	    "Times that a worker had to stop accepting for a moment: it had as many connections as it may." },
+	  pauses,
+	  model_is_proxied },
+	{ { "rcxlb_worker_connections", FAMILY_GAUGE,
+	    "Open connections of clients to workers, those in their handshake too." },
+	  open_now,
+	  model_is_proxied },
+	{ { "rcxlb_tls_handshaking", FAMILY_GAUGE, "Connections in their TLS handshake." }, handshaking, has_tls },
+};
+
+static void write_plain(FILE *to, const struct model *model, const struct facts *facts, size_t which)
+{
+	exposition_family(to, &plain[which].family);
+	for (uint32_t id = 0; id < RCXLB_MAX_SERVICES; id++) {
+		const struct label labels[] = { { "service", model->service[id].name }, { 0 } };
+
+		if (plain[which].of(&model->service[id]))
+			exposition_sample(to, &plain[which].family, labels, plain[which].number(facts, id));
+	}
+}
+
+/* Those of former crews end with their last connection. */
+static void write_processes(FILE *to, const struct facts *facts)
+{
+	static const struct family family = {
+		"rcxlb_workers", FAMILY_GAUGE,
+		"Processes of workers: those in charge, and former ones that still have connections."
+	};
+	uint64_t number[2] = {};
+
+	for (uint32_t i = 0; i < facts->workers; i++)
+		number[facts->worker[i].crew != facts->crew.number]++;
+	exposition_family(to, &family);
+	for (int former = 0; former < 2; former++) {
+		const struct label labels[] = { { "crew", former ? "former" : "present" }, { 0 } };
+
+		exposition_sample(to, &family, labels, number[former]);
+	}
+}
+
+void metrics_write_workers(FILE *to, const struct model *model, const struct facts *facts)
+{
+	write_processes(to, facts);
+	for (size_t i = 0; i < LENGTH(plain); i++)
+		write_plain(to, model, facts, i);
+	for (size_t i = 0; i < LENGTH(divided); i++)
+		write_divided(to, model, facts, i);
+}
