@@ -149,7 +149,7 @@ int agent_run(bool foreground, int ready, struct error *error)
 	int err = open_all(&agent, foreground, error);
 
 	if (!err)
-		err = sandbox_enter(error);
+		err = sandbox_enter(SANDBOX_AGENT, error);
 	if (!err)
 		err = announce(ready, error);
 	if (!err) {

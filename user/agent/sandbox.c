@@ -10,17 +10,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+/* The lists end with this. */
+#define END (-1)
 
 /*
  * What libc, libevent and the agent call. Files are not among them: what stands here works on descriptors that are
  * open, and makes sockets.
  */
-static const int permitted[] = {
+static const int agent_calls[] = {
 	SCMP_SYS(accept),	SCMP_SYS(accept4),	  SCMP_SYS(bind),
 	SCMP_SYS(brk),		SCMP_SYS(clock_gettime),  SCMP_SYS(clock_nanosleep),
 	SCMP_SYS(close),	SCMP_SYS(connect),	  SCMP_SYS(epoll_create1),
@@ -39,31 +42,118 @@ static const int permitted[] = {
 	SCMP_SYS(sendmsg),	SCMP_SYS(sendto),	  SCMP_SYS(setsockopt),
 	SCMP_SYS(shutdown),	SCMP_SYS(sigaltstack),	  SCMP_SYS(socket),
 	SCMP_SYS(tgkill),	SCMP_SYS(timerfd_create), SCMP_SYS(timerfd_settime),
-	SCMP_SYS(write),	SCMP_SYS(writev),
+	SCMP_SYS(write),	SCMP_SYS(writev),	  END,
+};
+
+/* What a worker does without end: it accepts, connects, reads and writes, and asks for memory and the time. */
+static const int worker_calls[] = {
+	SCMP_SYS(accept4),
+	SCMP_SYS(bind),
+	SCMP_SYS(brk),
+	SCMP_SYS(clock_gettime),
+	SCMP_SYS(close),
+	SCMP_SYS(connect),
+	SCMP_SYS(epoll_ctl),
+	SCMP_SYS(epoll_pwait),
+	SCMP_SYS(epoll_wait),
+	SCMP_SYS(exit_group),
+	SCMP_SYS(futex),
+	SCMP_SYS(getpid),
+	SCMP_SYS(getrandom),
+	SCMP_SYS(getsockname),
+	SCMP_SYS(getsockopt),
+	SCMP_SYS(gettid),
+	SCMP_SYS(ioctl),
+	SCMP_SYS(madvise),
+	SCMP_SYS(mremap),
+	SCMP_SYS(munmap),
+	SCMP_SYS(read),
+	SCMP_SYS(readv),
+	SCMP_SYS(recvfrom),
+	SCMP_SYS(recvmsg),
+	SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(restart_syscall),
+	SCMP_SYS(sendmsg),
+	SCMP_SYS(sendto),
+	SCMP_SYS(setsockopt),
+	SCMP_SYS(shutdown),
+	SCMP_SYS(write),
+	SCMP_SYS(writev),
+	END,
 };
 
 /* Of bpf(2): to use maps and iterators that are open. */
-static const unsigned int permitted_bpf[] = {
-	BPF_MAP_LOOKUP_ELEM,  BPF_MAP_UPDATE_ELEM, BPF_MAP_DELETE_ELEM,
-	BPF_MAP_GET_NEXT_KEY, BPF_ITER_CREATE,	   BPF_OBJ_GET_INFO_BY_FD,
+static const int agent_bpf[] = {
+	BPF_MAP_LOOKUP_ELEM,
+	BPF_MAP_UPDATE_ELEM,
+	BPF_MAP_DELETE_ELEM,
+	BPF_MAP_GET_NEXT_KEY,
+	BPF_ITER_CREATE,
+	BPF_OBJ_GET_INFO_BY_FD,
+	END,
 };
 
-static int filter_calls(struct error *error)
+static const int worker_bpf[] = { BPF_MAP_UPDATE_ELEM, BPF_MAP_DELETE_ELEM, END };
+
+static const int worker_families[] = { AF_INET, AF_INET6, AF_UNIX /* the log */, END };
+
+static int permit(scmp_filter_ctx filter, const int *calls)
+{
+	int err = 0;
+
+	for (; *calls != END && !err; calls++)
+		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, *calls, 0);
+	return err;
+}
+
+/* The call, if its first argument is one of these. */
+static int permit_first(scmp_filter_ctx filter, int call, const int *firsts)
+{
+	int err = 0;
+
+	for (; *firsts != END && !err; firsts++)
+		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1, SCMP_A0_32(SCMP_CMP_EQ, (unsigned int)*firsts));
+	return err;
+}
+
+/* Memory that is no program, and a signal to itself: abort(). */
+static int permit_worker(scmp_filter_ctx filter)
+{
+	const int self[] = { getpid(), END };
+	int err = permit(filter, worker_calls);
+
+	if (!err)
+		err = permit_first(filter, SCMP_SYS(bpf), worker_bpf);
+	if (!err)
+		err = permit_first(filter, SCMP_SYS(socket), worker_families);
+	if (!err)
+		err = permit_first(filter, SCMP_SYS(tgkill), self);
+	if (!err)
+		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+				       SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	return err;
+}
+
+static int permit_agent(scmp_filter_ctx filter)
+{
+	int err = permit(filter, agent_calls);
+
+	return err ? err : permit_first(filter, SCMP_SYS(bpf), agent_bpf);
+}
+
+static int filter_calls(enum sandbox_role role, struct error *error)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-	int err = 0;
+	int err;
 
 	if (!filter)
 		return failed(error, -ENOMEM, "out of memory");
-	for (size_t i = 0; i < LENGTH(permitted) && !err; i++)
-		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, permitted[i], 0);
-	for (size_t i = 0; i < LENGTH(permitted_bpf) && !err; i++)
-		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(bpf), 1,
-				       SCMP_A0_32(SCMP_CMP_EQ, permitted_bpf[i]));
+	err = role == SANDBOX_WORKER ? permit_worker(filter) : permit_agent(filter);
 	if (!err)
 		err = seccomp_load(filter);
 	seccomp_release(filter);
-	return err ? failed(error, err, "cannot restrict the agent's system calls: %s", strerror(-err)) : 0;
+	return err ? failed(error, err, "cannot restrict the process's system calls: %s", strerror(-err)) : 0;
 }
 
 static int set_capabilities(uint64_t permitted_set, uint64_t effective)
@@ -119,7 +209,7 @@ static int give_up_capabilities(struct error *error)
 	return err ? failed(error, err, "cannot give up capabilities: %s", strerror(-err)) : 0;
 }
 
-int sandbox_enter(struct error *error)
+int sandbox_enter(enum sandbox_role role, struct error *error)
 {
 	int err;
 
@@ -133,5 +223,5 @@ int sandbox_enter(struct error *error)
 		return err;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return failed(error, -errno, "cannot forbid new privileges: %s", strerror(errno));
-	return filter_calls(error);
+	return filter_calls(role, error);
 }

@@ -9,11 +9,16 @@
 #define SANDBOX_USER	  "rcxlb"
 #define SANDBOX_OTHERWISE "nobody"
 
+enum sandbox_role {
+	SANDBOX_AGENT,
+	SANDBOX_WORKER, /* speaks with clients: fewer system calls still, and of bpf(2) only writing into maps */
+};
+
 /*
  * From now on this process is an unprivileged user's, without a capability, cannot gain any, and may make only the
- * system calls of an agent: it opens no file and starts no program. To be called with one thread, when everything that
+ * system calls of its role: it opens no file and starts no program. To be called with one thread, when everything that
  * needs more is open. Where the kernel asks for CAP_BPF to use maps that are open (before 5.19) that one is kept.
  */
-int sandbox_enter(struct error *error);
+int sandbox_enter(enum sandbox_role role, struct error *error);
 
 #endif

@@ -155,7 +155,7 @@ int work_run(const struct work *work, struct error *error)
 	int err = begin(&running, error);
 
 	if (!err)
-		err = sandbox_enter(error);
+		err = sandbox_enter(SANDBOX_WORKER, error);
 	if (!err)
 		err = sign(&running, error);
 	if (!err) {
