@@ -37,15 +37,15 @@ def add_service(lab, *identities):
     lab.rcxlb("services", "add", "secure", "--listen", "*:443", *options)
 
 
-def dial(lab, address=HOST4):
+def dial(lab, address=HOST4, port=443):
     """A connection through TLS whose instance has said its name."""
-    return Connection(TlsClient(lab.connect(address, 443).sock, context())).read_greeting()
+    return Connection(TlsClient(lab.connect(address, port).sock, context())).read_greeting()
 
 
-def somebody(lab):
+def somebody(lab, port=443):
     """The name of whoever is there: a crew takes a moment to begin."""
     try:
-        with closing(dial(lab)) as connection:
+        with closing(dial(lab, port=port)) as connection:
             return connection.name
     except OSError:
         return None
@@ -245,15 +245,17 @@ def test_what_a_killed_orphan_left_is_removed(site):
 
 
 def test_workers_that_could_not_be_started_are_tried_again(site):
-    """The key may be read by others when the agent starts: there is no worker until that is mended."""
+    """The key may be read by others when the agent starts: the others are served, and this one when it is mended."""
     site.rcxlb("unload")
     identity = make_identity(site.folder, "late", "chat.test")
     site.rcxlb("load", "eth0", "--no-agent")
     add_service(site, identity)
-    site.rcxlb("backends", "add", "-s", "secure", "127.0.0.1:3001-3002")
+    site.rcxlb("services", "add", "other", "--listen", "*:8443", *make_identity(site.folder, "other").options)
+    for name in ("secure", "other"):
+        site.rcxlb("backends", "add", "-s", name, "127.0.0.1:3001-3002")
     identity.key.chmod(0o644)
     site.rcxlb("load", "eth0")
-    wait_until(lambda: site.rcxlb.status()["agent"]["running"], "an agent")
+    wait_until(lambda: somebody(site, 8443), "workers for the other service")
     with pytest.raises(OSError):
         dial(site)
     assert site.rcxlb.service("secure")["work"]["no_worker"] > 0

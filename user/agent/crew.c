@@ -16,6 +16,7 @@
 #include "agent/material.h"
 #include "core/address.h"
 #include "core/endpoint.h"
+#include "dataplane/staff.h"
 #include "proxy/clock.h"
 
 #define BEGIN_MS 10000
@@ -32,6 +33,9 @@ struct crew {
 	struct ktls_support ktls;
 	uint32_t number;
 	uint32_t workers;
+	bool lenient;	    /* a service without its certificate is left out */
+	struct error lacks; /* what is wrong with one that was */
+	struct error said;  /* why one could not be started again: told once */
 	struct member member[RCXLB_MAX_WORKERS];
 };
 
@@ -114,13 +118,21 @@ static int prepare_service(struct start *start, uint32_t id, struct error *error
 	return 0;
 }
 
+/* One with TLS only when there is something to show: it would be served in the clear. */
+static bool is_served(const struct crew *crew, const struct material *material, uint32_t id)
+{
+	const struct model_service *service = &crew->model->service[id];
+
+	return model_has_workers(crew->model, service) && (!service->tls.certificates || material->tls[id].count);
+}
+
 static int prepare(const struct crew *crew, struct material *material, struct start *start, struct error *error)
 {
 	int err = 0;
 
 	start->material = material;
 	for (uint32_t id = 0; id < RCXLB_MAX_SERVICES && !err; id++)
-		if (model_has_workers(crew->model, &crew->model->service[id]))
+		if (is_served(crew, material, id))
 			err = prepare_service(start, id, error);
 	return err;
 }
@@ -217,15 +229,29 @@ static void give_up(const struct start *start)
 	waitpid(start->pid, NULL, 0);
 }
 
-/* All of them, or an error about the first that cannot be had. */
-static int read_all(struct material *material, const struct model *model, struct error *error)
+/* All of them, or an error about the first that cannot be had; a crew that may leave some out only notes it. */
+static int read_all(struct crew *crew, struct material *material, struct error *error)
 {
+	uint32_t had = 0;
 	int err = 0;
 
-	for (uint32_t id = 0; id < RCXLB_MAX_SERVICES && !err; id++)
-		if (model_is_proxied(&model->service[id]))
-			err = material_read(material, model, id, error);
-	return err;
+	crew->lacks.text[0] = 0;
+	for (uint32_t id = 0; id < RCXLB_MAX_SERVICES; id++) {
+		struct error what;
+		int problem;
+
+		if (!model_is_proxied(&crew->model->service[id]))
+			continue;
+		problem = material_read(material, crew->model, id, &what);
+		had += !problem;
+		if (problem && !err) {
+			err = problem;
+			crew->lacks = what;
+		}
+	}
+	if (err && !(crew->lenient && had))
+		return failed(error, err, "%s", crew->lacks.text);
+	return 0;
 }
 
 /*
@@ -235,7 +261,7 @@ static int read_all(struct material *material, const struct model *model, struct
 static int start_several(struct crew *crew, uint32_t from, uint32_t count, struct material *material,
 			 struct start *start, struct error *error)
 {
-	int err = read_all(material, crew->model, error);
+	int err = read_all(crew, material, error);
 
 	for (uint32_t i = 0; i < count && !err; i++) {
 		err = start_worker(crew, from + i, material, &start[i], error);
@@ -297,6 +323,7 @@ int crew_start(const struct crew_means *means, const struct model *model, struct
 	crew->means = means;
 	crew->number = watch_crew(means->watch).number + 1;
 	crew->workers = wished_workers(model);
+	crew->lenient = !staff_in_charge(watch_dataplane(means->watch));
 	if (crew->workers)
 		ktls_probe(&crew->ktls);
 	err = start_all(crew, error);
@@ -308,13 +335,20 @@ int crew_start(const struct crew_means *means, const struct model *model, struct
 	return 0;
 }
 
+const char *crew_lacks(const struct crew *crew)
+{
+	return crew->lacks.text;
+}
+
 static void start_again(struct crew *crew, uint32_t number)
 {
 	struct error error;
 	int err = start_workers(crew, number, 1, &error);
 
 	crew->member[number].again = clock_ns(CLOCK_MONOTONIC) + AGAIN_NS;
-	log_line("worker %u ended; %s", number, err ? error.text : "another one was started");
+	if (!err || strcmp(error.text, crew->said.text))
+		log_line("worker %u ended; %s", number, err ? error.text : "another one was started");
+	error_set(&crew->said, "%s", err ? error.text : "");
 }
 
 bool crew_reap(struct crew *crew)

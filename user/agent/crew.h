@@ -20,9 +20,13 @@ struct crew_means {
 /*
  * Starts workers for the proxied services of a model and puts them in charge; none when there is no such service. The
  * means must outlive the crew. -errno with a sentence, and who was in charge stays so, when one cannot be started or a
- * certificate cannot be used.
+ * certificate cannot be used. Only when there is nobody in charge, services whose certificates cannot be used
+ * are left out, if there are others.
  */
 int crew_start(const struct crew_means *means, const struct model *model, struct crew **ret, struct error *error);
+
+/* What is wrong with the first service that was left out; empty: none was. */
+const char *crew_lacks(const struct crew *crew);
 
 /* Takes note of who has ended. Returns whether anybody has, also of former crews. NULL is fine. */
 bool crew_reap(struct crew *crew);

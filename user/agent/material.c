@@ -4,7 +4,25 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "proxy/identity.h"
 #include "proxy/identity_file.h"
+
+/* Looked at here as well: what a worker says of it the supervisor does not hear. */
+static int read_one(const char *certificate, const char *key, struct identity_pem *to, struct error *error)
+{
+	int err = identity_read(certificate, key, to, error);
+	struct identity identity;
+	struct error warning;
+
+	if (err)
+		return err;
+	err = identity_parse(to, &identity, &warning, error);
+	if (err)
+		identity_pem_free(to);
+	else
+		identity_free(&identity);
+	return err;
+}
 
 int material_read(struct material *material, const struct model *model, uint32_t service, struct error *error)
 {
@@ -14,8 +32,7 @@ int material_read(struct material *material, const struct model *model, uint32_t
 
 	*tls = (struct tls_material){ .service = model->service[service].name, .identities = material->pem[service] };
 	for (uint32_t i = 0; i < wished->certificates && i < RCXLB_MAX_CERTIFICATES && !err; i++) {
-		err =
-		    identity_read(wished->file[i].certificate, wished->file[i].key, &material->pem[service][i], error);
+		err = read_one(wished->file[i].certificate, wished->file[i].key, &material->pem[service][i], error);
 		if (!err)
 			tls->count++;
 	}

@@ -115,6 +115,14 @@ static void follow_files(struct supervisor *supervisor)
 	become_stale(supervisor);
 }
 
+/* Once, however often it is tried again. */
+static void complain(struct supervisor *supervisor, const char *why)
+{
+	if (why[0] && strcmp(why, supervisor->said.text))
+		log_line("%s; workers go on with what they have, and it is tried again", why);
+	error_set(&supervisor->said, "%s", why);
+}
+
 /* The former crew ends by itself when it sees this one in charge. */
 static void change_crew(struct supervisor *supervisor)
 {
@@ -125,18 +133,15 @@ static void change_crew(struct supervisor *supervisor)
 	if (!supervisor->stale || now < supervisor->retry)
 		return;
 	supervisor->stamp = material_stamp(supervisor->model); /* first: what is written meanwhile is another one */
+	supervisor->retry = now + RETRY_NS;
 	if (crew_start(&supervisor->means, supervisor->model, &crew, &error)) {
-		if (strcmp(error.text, supervisor->said.text))
-			log_line("%s%s; it is tried again", error.text,
-				 supervisor->crew ? "; the workers go on with what they have" : "");
-		supervisor->said = error;
-		supervisor->retry = now + RETRY_NS;
+		complain(supervisor, error.text);
 		return;
 	}
 	crew_free(supervisor->crew);
 	supervisor->crew = crew;
-	supervisor->stale = false;
-	supervisor->said.text[0] = 0;
+	supervisor->stale = crew_lacks(crew)[0];
+	complain(supervisor, crew_lacks(crew));
 }
 
 /* At once when one of its own has ended; orphans of a former supervisor are looked for. */
@@ -178,6 +183,7 @@ static int begin(struct supervisor *supervisor, struct error *error)
 	supervisor->means.tickets = supervisor->tickets;
 	madvise(supervisor->tickets, sizeof(*supervisor->tickets), MADV_DONTDUMP);
 	rotate_tickets(supervisor);
+	bury_dead(supervisor, true); /* so that it is known whether anybody is in charge */
 	return 0;
 }
 

@@ -92,6 +92,22 @@ int staff_bury(struct dataplane *dataplane, bool (*lives)(uint32_t pid, uint64_t
 	return err ? failed(error, err, "cannot remove what a dead worker left in `peers`: %s", strerror(-err)) : count;
 }
 
+uint32_t staff_in_charge(const struct dataplane *dataplane)
+{
+	uint32_t pid, *former = NULL, zero = 0, count = 0;
+	struct rcxlb_worker worker = {};
+	struct rcxlb_crew crew = {};
+
+	if (bpf_map_lookup_elem(dataplane->map[MAP_crew], &zero, &crew))
+		return 0;
+	while (!bpf_map_get_next_key(dataplane->map[MAP_staff], former, &pid)) {
+		former = &pid;
+		if (!bpf_map_lookup_elem(dataplane->map[MAP_staff], &pid, &worker))
+			count += worker.crew == crew.number;
+	}
+	return count;
+}
+
 static void add_worker(struct facts *to, uint32_t pid, const struct rcxlb_worker *worker)
 {
 	struct worker_facts fact = { .pid = pid, .number = worker->number, .crew = worker->crew };

@@ -15,6 +15,9 @@
  */
 int staff_bury(struct dataplane *dataplane, bool (*lives)(uint32_t pid, uint64_t started), struct error *error);
 
+/* How many workers of the crew in charge there are. */
+uint32_t staff_in_charge(const struct dataplane *dataplane);
+
 /* Fills in what the facts say of workers and their clients. */
 int staff_facts(const struct dataplane *dataplane, struct facts *to, struct error *error);
 
