@@ -384,6 +384,9 @@ struct rcxlb_worker {
 /* Why the kernel has not all records of a TLS connection, and how a relay ended; user/proxy names them. */
 #define RCXLB_KTLS_REASONS 8
 #define RCXLB_RELAY_ENDS   8
+/* Statuses that workers give themselves; user/proxy names them as well. */
+#define RCXLB_OWN_ANSWERS    16
+#define RCXLB_STATUS_CLASSES 5
 
 /* Map `tallies`, by service id: what all of its workers did, since it was added. All only grow. */
 struct rcxlb_tally {
@@ -403,6 +406,12 @@ struct rcxlb_tally {
 	__u64 unserved; /* clients for whom there was no instance */
 	__u64 relay_ends[RCXLB_RELAY_ENDS];
 	__u64 bytes_up, bytes_down; /* to instances, to clients */
+	/* Of services that parse HTTP. */
+	__u64 requests;		/* whose head was accepted */
+	__u64 request_retries;	/* of these, sent to an instance a second time */
+	__u64 answers[RCXLB_STATUS_CLASSES]; /* heads given to clients; the first is 1xx */
+	__u64 own_answers[RCXLB_OWN_ANSWERS]; /* of these, the worker's own, by the order of their status */
+	__u64 answers_cut;	/* whose end did not come */
 };
 
 /* Map `audience`, one entry: somebody wants to hear of each connection until this time. */
@@ -537,7 +546,7 @@ RCXLB_SIZE(rcxlb_exits, 80);
 RCXLB_SIZE(rcxlb_event, 72);
 RCXLB_SIZE(rcxlb_peer, 44);
 RCXLB_SIZE(rcxlb_worker, 528);
-RCXLB_SIZE(rcxlb_tally, 248);
+RCXLB_SIZE(rcxlb_tally, 440);
 RCXLB_SIZE(rcxlb_why, 472);
 RCXLB_SIZE(rcxlb_listener, 20);
 RCXLB_SIZE(rcxlb_interface, 20);

@@ -8,6 +8,7 @@
  * Says "listening" when it does. SIGHUP: certificates and ticket keys are read again. SIGTERM: ends with its last
  * connection. Whoever connects to the AF_UNIX socket --control gets the counters as JSON.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
@@ -36,6 +37,7 @@ struct program {
 	const char *tickets, *control;
 	bool no_kernel, client_first;
 	struct worker_limits limits;
+	struct rcxlb_http http;
 
 	struct event_base *base;
 	struct rcxlb_endpoint endpoints[LIST_MAX];
@@ -56,7 +58,12 @@ static const struct option options[] = {
 	{ "no-kernel", no_argument, NULL, 'n' },	  { "connections", required_argument, NULL, 1 },
 	{ "handshakes", required_argument, NULL, 2 },	  { "handshake-ms", required_argument, NULL, 3 },
 	{ "connect-ms", required_argument, NULL, 4 },	  { "idle-ms", required_argument, NULL, 5 },
-	{ "half-closed-ms", required_argument, NULL, 6 }, { NULL, 0, NULL, 0 },
+	{ "half-closed-ms", required_argument, NULL, 6 }, { "http", no_argument, NULL, 'h' },
+	{ "head-bytes", required_argument, NULL, 8 },	  { "fields", required_argument, NULL, 9 },
+	{ "head-ms", required_argument, NULL, 10 },	  { "body-ms", required_argument, NULL, 11 },
+	{ "answer-ms", required_argument, NULL, 12 },	  { "body-bytes", required_argument, NULL, 'o' },
+	{ "trust", required_argument, NULL, 'p' },	  { "set", required_argument, NULL, 'e' },
+	{ "redirect", no_argument, NULL, 'r' },		  { NULL, 0, NULL, 0 },
 };
 
 static void die(const char *text)
@@ -72,17 +79,71 @@ static void push(const char **list, unsigned int *count)
 	list[(*count)++] = optarg;
 }
 
+/* ADDR/LENGTH, IPv4. */
+static void trust(struct rcxlb_http *http, char *text)
+{
+	struct rcxlb_prefix *prefix = &http->trusted[http->trusted_count++];
+	char *slash = strchr(text, '/');
+
+	if (!slash || http->trusted_count > RCXLB_MAX_TRUSTED)
+		die("--trust wants ADDR/LENGTH");
+	*slash = 0;
+	prefix->address[10] = prefix->address[11] = 0xff;
+	if (inet_pton(AF_INET, text, prefix->address + 12) != 1)
+		die("--trust wants ADDR/LENGTH");
+	prefix->length = 96 + (uint32_t)strtoul(slash + 1, NULL, 10);
+}
+
+/* Name: value */
+static void set_header(struct rcxlb_http *http, char *text)
+{
+	char *colon = strstr(text, ": ");
+
+	if (!colon || http->headers == RCXLB_MAX_HEADERS)
+		die("--set wants NAME: VALUE");
+	*colon = 0;
+	snprintf(http->header[http->headers].name, sizeof(http->header[0].name), "%s", text);
+	snprintf(http->header[http->headers++].value, sizeof(http->header[0].value), "%s", colon + 2);
+}
+
+/* What is said of HTTP. False: it is another option. */
+static bool parse_http(struct rcxlb_http *http, int option)
+{
+	switch (option) {
+	case 'h':
+		http->flags |= RCXLB_HTTP_PARSED;
+		return true;
+	case 'r':
+		http->flags |= RCXLB_HTTP_PARSED | RCXLB_HTTP_REDIRECT;
+		return true;
+	case 'o':
+		http->body_bytes = strtoull(optarg, NULL, 10);
+		return true;
+	case 'p':
+		trust(http, optarg);
+		return true;
+	case 'e':
+		set_header(http, optarg);
+		return true;
+	default:
+		return false;
+	}
+}
+
 static void parse(struct program *program, int argc, char **argv)
 {
 	uint32_t *const numbers[] = {
 		&program->limits.connections, &program->limits.handshakes,    &program->limits.handshake_ms,
 		&program->limits.connect_ms,  &program->limits.relay.idle_ms, &program->limits.relay.half_closed_ms,
-		&program->limits.first_ms,
+		&program->limits.first_ms,    &program->http.head_bytes,      &program->http.fields,
+		&program->http.head_ms,	      &program->http.body_ms,	      &program->http.answer_ms,
 	};
 	int option;
 
 	program->limits = WORKER_LIMITS_DEFAULT;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (parse_http(&program->http, option))
+			continue;
 		switch (option) {
 		case 'l':
 			push(program->listen, &program->listen_count);
@@ -209,8 +270,14 @@ static int use_files(struct program *program, const int *listeners, struct error
 {
 	struct identity_pem pems[LIST_MAX];
 	struct tls_material material = { "test", pems, program->certificates_count };
-	struct worker_service service = { 1, listeners, program->listen_count, material.count ? &material : NULL,
-					  program->client_first };
+	struct worker_service service = {
+		.id = 1,
+		.listeners = listeners,
+		.listeners_count = program->listen_count,
+		.tls = material.count ? &material : NULL,
+		.http = program->http.flags ? &program->http : NULL,
+		.client_first = program->client_first,
+	};
 	struct worker_config config = {
 		.base = program->base,
 		.services = &service,
@@ -265,6 +332,20 @@ static long resident_kib(void)
 	return pages * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
+/* By status, without those that were never given. */
+static json_t *own_answers_json(const struct rcxlb_tally *sum)
+{
+	json_t *json = json_object();
+	char status[8];
+
+	for (unsigned int i = 0; i < HTTP_OWN_STATUSES; i++) {
+		snprintf(status, sizeof(status), "%u", http_own_statuses[i]);
+		if (sum->own_answers[i])
+			json_object_set_new(json, status, json_integer((json_int_t)sum->own_answers[i]));
+	}
+	return json;
+}
+
 static json_t *counters_json(const struct program *program)
 {
 	const struct worker_counters *counters = worker_counters(program->worker, 0);
@@ -290,10 +371,15 @@ static json_t *counters_json(const struct program *program)
 	PUT(unserved);
 	PUT(bytes_up);
 	PUT(bytes_down);
+	PUT(requests);
+	PUT(request_retries);
+	PUT(answers_cut);
 #undef PUT
 	json_object_set_new(json, "ktls_reasons", array_of(sum->ktls_reasons, KTLS_REASONS));
 	json_object_set_new(json, "path_reasons", array_of(counters->path_reasons, PATH_REASONS));
 	json_object_set_new(json, "relay_ends", array_of(sum->relay_ends, RELAY_ENDS));
+	json_object_set_new(json, "answers", array_of(sum->answers, RCXLB_STATUS_CLASSES));
+	json_object_set_new(json, "own_answers", own_answers_json(sum));
 	json_object_set_new(json, "picked", json_integer((json_int_t)program->picked));
 	json_object_set_new(json, "ended", json_integer((json_int_t)program->ended));
 	json_object_set_new(json, "connect_failed", json_integer((json_int_t)program->failed));

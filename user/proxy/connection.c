@@ -9,10 +9,11 @@
 #include <unistd.h>
 
 #include "proxy/clock.h"
-#include "proxy/dial.h"
 #include "proxy/handshake.h"
+#include "proxy/http_conversation.h"
+#include "proxy/reach.h"
 
-enum phase { PHASE_HANDSHAKE, PHASE_FIRST, PHASE_DIAL, PHASE_RELAY };
+enum phase { PHASE_HANDSHAKE, PHASE_FIRST, PHASE_REACH, PHASE_RELAY, PHASE_HTTP };
 
 struct connection {
 	TAILQ_ENTRY(connection) all;
@@ -20,44 +21,32 @@ struct connection {
 	struct connections *shared;
 	struct worker_counters *counters; /* of its service */
 	struct worker_client client;
-	struct worker_backend backend;
-	bool picked; /* `backend` is to be given back */
-	bool retried;
+	struct reach reach;
 	enum phase phase;
 	enum ktls_reason ktls;
 	bool tls;
 	bool client_first;
-	struct side side;     /* the client's, until the relay has it */
-	struct buffer *first; /* its first bytes, if they were waited for */
+	const struct http_service *service; /* NULL: not parsed */
+	struct side side;		    /* the client's, until the relay or the conversation has it */
+	struct buffer *first;		    /* its first bytes, if they were waited for */
 	union {
 		struct handshake handshake;
 		struct event timer; /* of PHASE_FIRST */
-		struct dial dial;
 		struct relay relay;
+		struct http_conversation http;
 	};
 };
 
 #define container_of(pointer, member) ((struct connection *)((char *)(pointer)-offsetof(struct connection, member)))
 
-static void on_dialled(struct dial *dial, int err);
-
 /* --- The end --- */
-
-static void give_back(struct connection *connection, enum worker_outcome outcome)
-{
-	const struct worker_backends *backends = &connection->shared->backends;
-
-	if (connection->picked)
-		backends->ended(backends->data, &connection->client, &connection->backend, outcome);
-	connection->picked = false;
-}
 
 /* Its sockets are closed. */
 static void remove_connection(struct connection *connection)
 {
 	struct connections *shared = connection->shared;
 
-	give_back(connection, WORKER_ENDED);
+	reach_give_back(&connection->reach);
 	TAILQ_REMOVE(&shared->all, connection, all);
 	shared->count--;
 	connection->counters->open--;
@@ -90,7 +79,8 @@ static void on_relayed(struct relay *relay, enum relay_end end)
 	remove_connection(connection);
 }
 
-static void start_relay(struct connection *connection, int fd)
+/* The instance's side and what came from it already; the client's are the connection's. */
+static void start_relay(struct connection *connection, struct side instance, struct buffer *down)
 {
 	struct connections *shared = connection->shared;
 	struct relay *relay = &connection->relay;
@@ -103,13 +93,15 @@ static void start_relay(struct connection *connection, int fd)
 		.ended = on_relayed,
 		.client = connection->side,
 		.up = { .total = &connection->counters->sum.bytes_up, .buffer = connection->first },
-		.down = { .total = &connection->counters->sum.bytes_down },
+		.instance = instance,
+		.down = { .total = &connection->counters->sum.bytes_down, .buffer = down },
 	};
-	side_init_plain(&relay->instance, fd);
 	side_moved(&relay->client);
 	connection->side.fd = -1;
 	if (relay_start(relay)) {
 		drop_first(connection);
+		if (down)
+			buffers_give(&shared->buffers, down);
 		side_reset(&relay->client);
 		side_reset(&relay->instance);
 		on_relayed(relay, RELAY_NO_MEMORY);
@@ -120,51 +112,56 @@ static void start_relay(struct connection *connection, int fd)
 
 /* --- Instance --- */
 
-/* Picks an instance and connects to it. */
-static void dial(struct connection *connection, const struct worker_backend *tried)
+static void on_reached(struct reach *reach, int fd)
 {
-	struct connections *shared = connection->shared;
-	const struct worker_backends *backends = &shared->backends;
-	int fd;
+	struct connection *connection = container_of(reach, reach);
+	struct side instance;
 
-	connection->phase = PHASE_DIAL;
-	connection->dial = (struct dial){ .fd = -1, .ended = on_dialled };
-	if (backends->pick(backends->data, &connection->client, tried, &connection->backend)) {
-		connection->counters->sum.unserved++;
+	if (connection->phase == PHASE_HTTP) {
+		http_conversation_reached(&connection->http, fd);
+	} else if (fd >= 0) {
+		side_init_plain(&instance, fd);
+		start_relay(connection, instance, NULL);
+	} else {
 		refuse(connection);
-		return;
 	}
-	connection->picked = true;
-	fd = dial_socket(&connection->backend.endpoint);
-	if (fd < 0) {
-		on_dialled(&connection->dial, fd);
-		return;
-	}
-	if (backends->prepare)
-		backends->prepare(backends->data, fd, &connection->client, &connection->backend);
-	dial_start(&connection->dial, shared->base, fd, &connection->backend.endpoint, shared->limits.connect_ms);
 }
 
-static void on_dialled(struct dial *dialled, int err)
+/* --- HTTP --- */
+
+static void on_conversed(struct http_conversation *http, bool tunnel)
 {
-	struct connection *connection = container_of(dialled, dial);
+	struct connection *connection = container_of(http, http);
+	struct side instance = http->instance;
+	struct buffer *down = http->down;
 
-	if (!err) {
-		start_relay(connection, dialled->fd);
+	if (!tunnel) {
+		remove_connection(connection);
 		return;
 	}
-	connection->counters->sum.connects_failed++;
-	give_back(connection, WORKER_CONNECT_FAILED);
-	if (connection->retried) {
-		connection->counters->sum.unserved++;
-		refuse(connection);
-		return;
-	}
-	struct worker_backend tried = connection->backend;
+	connection->side = http->client;
+	connection->first = http->up;
+	start_relay(connection, instance, down);
+}
 
-	connection->retried = true;
-	connection->counters->sum.connects_retried++;
-	dial(connection, &tried);
+static void start_conversation(struct connection *connection)
+{
+	struct http_conversation *http = &connection->http;
+
+	connection->phase = PHASE_HTTP;
+	*http = (struct http_conversation){
+		.shared = connection->shared,
+		.counters = connection->counters,
+		.service = connection->service,
+		.who = &connection->client,
+		.reach = &connection->reach,
+		.ended = on_conversed,
+		.client = connection->side,
+		.secure = connection->tls,
+	};
+	side_moved(&http->client);
+	connection->side.fd = -1;
+	http_conversation_start(http);
 }
 
 /* The client's socket is ready for bytes: what becomes of it? */
@@ -172,6 +169,7 @@ static void route(struct connection *connection)
 {
 	/* Nobody hands sockets over yet: whatever the configuration permits, no instance takes one. */
 	const struct path_facts facts = {
+		.http = connection->service,
 		.handoff = true,
 		.tls = connection->tls,
 		.ktls = connection->ktls,
@@ -180,7 +178,12 @@ static void route(struct connection *connection)
 	};
 
 	connection->counters->path_reasons[path_choose(&facts).reason]++;
-	dial(connection, NULL);
+	if (connection->service) {
+		start_conversation(connection);
+		return;
+	}
+	connection->phase = PHASE_REACH;
+	reach_start(&connection->reach);
 }
 
 /* --- The first byte --- */
@@ -240,7 +243,8 @@ static void admit(struct connection *connection)
 	struct connections *shared = connection->shared;
 	struct timeval limit = timeval_of_ms(shared->limits.first_ms);
 
-	if (!connection->client_first) {
+	/* A conversation waits for the first request itself. */
+	if (!connection->client_first || connection->service) {
 		route(connection);
 		return;
 	}
@@ -346,8 +350,14 @@ void connection_start(struct connections *connections, struct connection_service
 	connection->shared = connections;
 	connection->client = *client;
 	connection->counters = &service->counters;
+	connection->reach = (struct reach){ .shared = connections,
+					    .counters = connection->counters,
+					    .client = &connection->client,
+					    .ended = on_reached,
+					    .dial.fd = -1 };
 	connection->tls = service->tls;
 	connection->client_first = service->client_first;
+	connection->service = service->http;
 	side_init_plain(&connection->side, fd);
 	TAILQ_INSERT_TAIL(&connections->all, connection, all);
 	connections->count++;
@@ -382,15 +392,19 @@ void connections_free(struct connections *connections)
 		case PHASE_FIRST:
 			event_del(&connection->timer);
 			break;
-		case PHASE_DIAL:
-			dial_abandon(&connection->dial);
+		case PHASE_REACH:
+			reach_abandon(&connection->reach);
 			break;
 		case PHASE_RELAY:
 			relay_abandon(&connection->relay);
 			break;
+		case PHASE_HTTP:
+			http_conversation_abandon(&connection->http);
+			break;
 		}
 		refuse(connection);
 	}
+	http_exchanges_drain(&connections->exchanges);
 	buffers_drain(&connections->buffers);
 }
 

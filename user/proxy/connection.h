@@ -6,15 +6,19 @@
 #include <sys/queue.h>
 
 #include "proxy/buffers.h"
+#include "proxy/http_exchange.h"
 #include "proxy/worker.h"
 
 struct connection;
+struct http_service;
 TAILQ_HEAD(connection_list, connection);
 
 /* What all connections of a worker share. */
 struct connections {
 	struct event_base *base;
 	struct buffers buffers;
+	struct http_exchanges exchanges;
+	bool draining; /* no request follows the one that is under way */
 	struct ktls_support ktls;
 	struct worker_limits limits;
 	struct worker_backends backends;
@@ -34,7 +38,8 @@ void connections_free(struct connections *connections);
 /* What the connections of one service share. */
 struct connection_service {
 	uint32_t id;
-	struct tls_context *tls; /* NULL: plain */
+	struct tls_context *tls;   /* NULL: plain */
+	struct http_service *http; /* NULL: relayed */
 	bool client_first;
 	struct worker_counters counters;
 };

@@ -5,18 +5,21 @@
 
 #include <stdint.h>
 
+#include "proxy/http_own.h"
 #include "proxy/ktls.h"
 #include "proxy/path.h"
 #include "proxy/relay.h"
 #include "rcxlb/abi.h"
 
-_Static_assert(KTLS_REASONS <= RCXLB_KTLS_REASONS && RELAY_ENDS <= RCXLB_RELAY_ENDS, "a tally has too little room");
+_Static_assert(KTLS_REASONS <= RCXLB_KTLS_REASONS && RELAY_ENDS <= RCXLB_RELAY_ENDS &&
+		   HTTP_OWN_STATUSES <= RCXLB_OWN_ANSWERS,
+	       "a tally has too little room");
 
 struct worker_counters {
 	struct rcxlb_tally sum;
 	__u64 path_reasons[PATH_REASONS]; /* the first is: handed */
-	uint32_t open;			     /* now: clients' connections, handshakes included */
-	uint32_t handshaking;		     /* now */
+	uint32_t open;			  /* now: clients' connections, handshakes included */
+	uint32_t handshaking;		  /* now */
 };
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/http1_answer.h"
 
-#include "proxy/http1_write.h"
+#include "proxy/http1_host.h"
 
 struct phrase {
 	int status;
@@ -57,5 +57,36 @@ ssize_t http1_answer_write(const struct http1_answer *answer, char *to, size_t r
 		http1_put(&out, phrase->line);
 		HTTP1_PUT(&out, "\n");
 	}
+	return http1_written(&out, to);
+}
+
+int http1_redirect_status(const struct http1_head *request)
+{
+	bool safe = http1_equal(request->method, HTTP1_SPAN("GET")) || http1_equal(request->method, HTTP1_SPAN("HEAD"));
+
+	return safe ? 301 : 308;
+}
+
+ssize_t http1_redirect_write(const struct http1_head *request, bool keep, char *to, size_t room)
+{
+	struct http1_out out = { to, to + room, false };
+	struct http1_host host = { .name = request->host };
+	bool path = !http1_equal(request->path, HTTP1_SPAN("*"));
+
+	http1_host_parse(request->host, &host);
+	http1_put(&out, http1_redirect_status(request) == 301 ? HTTP1_SPAN("HTTP/1.1 301 Moved Permanently\r\n")
+							      : HTTP1_SPAN("HTTP/1.1 308 Permanent Redirect\r\n"));
+	HTTP1_PUT(&out, "Location: https://");
+	http1_put(&out, host.name);
+	if (request->slash || !path)
+		HTTP1_PUT(&out, "/");
+	if (path)
+		http1_put(&out, request->path);
+	HTTP1_PUT(&out, "\r\nContent-Length: 0\r\n");
+	if (!keep)
+		HTTP1_PUT(&out, "Connection: close\r\n");
+	else if (!request->minor)
+		HTTP1_PUT(&out, "Connection: keep-alive\r\n");
+	HTTP1_PUT(&out, "\r\n");
 	return http1_written(&out, to);
 }

@@ -3,9 +3,8 @@
 #ifndef PROXY_HTTP1_ANSWER_H
 #define PROXY_HTTP1_ANSWER_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <sys/types.h>
+#include "proxy/http1_meaning.h"
+#include "proxy/http1_write.h"
 
 /* Enough for each of them. */
 #define HTTP1_ANSWER_ROOM 512
@@ -21,5 +20,14 @@ struct http1_answer {
 
 /* Writes head and body. Returns the bytes written, or -ENOSPC. */
 ssize_t http1_answer_write(const struct http1_answer *answer, char *to, size_t room);
+
+/*
+ * To the same place by https: 301 to GET and HEAD, else 308, which keeps the method and the body (RFC 9110 15.4.2 and
+ * 15.4.9). The port is left out: it is the default one. `keep` as above. Returns the bytes written, or -ENOSPC.
+ */
+ssize_t http1_redirect_write(const struct http1_head *request, bool keep, char *to, size_t room);
+
+/* The status of that. */
+int http1_redirect_status(const struct http1_head *request);
 
 #endif

@@ -158,15 +158,7 @@ static bool wants_bytes(const struct flow *flow)
 
 static short wanted(const struct side *side, const struct flow *out, const struct flow *in)
 {
-	bool read = wants_bytes(out);
-	bool write = (in->buffer || in->finish_waits) && !in->dead;
-	short events = 0;
-
-	if (read)
-		events |= side->read_blocked ? EV_WRITE : EV_READ;
-	if (write)
-		events |= side->write_blocked ? EV_READ : EV_WRITE;
-	return events;
+	return side_events(side, wants_bytes(out), (in->buffer || in->finish_waits) && !in->dead);
 }
 
 static int watch(struct relay *relay)
@@ -350,7 +342,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 int relay_start(struct relay *relay)
 {
 	relay->up = (struct flow){ .total = relay->up.total, .buffer = relay->up.buffer };
-	relay->down = (struct flow){ .total = relay->down.total };
+	relay->down = (struct flow){ .total = relay->down.total, .buffer = relay->down.buffer };
 	relay->last_ms = clock_ms();
 	relay->cut_ms = 0;
 	relay->poll_ms = 0;

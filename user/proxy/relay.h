@@ -36,7 +36,7 @@ const char *relay_end_name(enum relay_end end);
 /* One direction. */
 struct flow {
 	struct buffer *buffer; /* bytes in flight, else NULL */
-	__u64 *total;          /* bytes given to the other socket are added here; the owner sets it */
+	__u64 *total;	       /* bytes given to the other socket are added here; the owner sets it */
 	bool ended;	       /* its source has sent its end */
 	bool finished;	       /* and the destination was told */
 	bool finish_waits;     /* the destination must become writable to be told */
@@ -62,7 +62,8 @@ struct relay {
 };
 
 /*
- * The sides are initialized and are the relay's from now on, as is up.buffer, which may hold the client's first bytes.
+ * The sides are initialized and are the relay's from now on, as are the buffers of both flows, which may hold what has
+ * come already.
  * `ended` is called once, never from inside relay_start(), when all is closed and freed; it may free the relay. 0 or
  * -ENOMEM, with all still the caller's.
  */

@@ -45,6 +45,18 @@ void side_moved(struct side *side);
 /* `callback` gets `arg` when one of `events` (EV_READ, EV_WRITE, neither: errors only) is so. 0 or -errno. */
 int side_watch(struct side *side, struct event_base *base, short events, event_callback_fn callback, void *arg);
 
+/* What side_watch() is to be asked for by who wants to read, to write, both, or neither. */
+static inline short side_events(const struct side *side, bool read, bool write)
+{
+	short events = 0;
+
+	if (read)
+		events |= side->read_blocked ? EV_WRITE : EV_READ;
+	if (write)
+		events |= side->write_blocked ? EV_READ : EV_WRITE;
+	return events;
+}
+
 /* Nothing is said any more. */
 void side_unwatch(struct side *side);
 

@@ -13,6 +13,7 @@
 #include "core/address.h"
 #include "proxy/clock.h"
 #include "proxy/connection.h"
+#include "proxy/http_service.h"
 
 #define ACCEPT_BATCH	   16	/* clients taken before the others have their turn */
 #define HANDSHAKE_GRACE_MS 1000 /* a handshake this young is not given up for a newer one */
@@ -207,7 +208,9 @@ static int start_services(struct worker *worker, const struct worker_config *con
 
 		service->id = given->id;
 		service->client_first = given->client_first;
-		if (given->tls)
+		if (given->http)
+			err = http_service_new(given->http, &service->http, error);
+		if (!err && given->tls)
 			err = set_tls(worker, service, given->tls, &said, error);
 		if (!warning->text[0])
 			*warning = said;
@@ -313,7 +316,7 @@ void worker_drain(struct worker *worker)
 			;
 	close_listeners(worker);
 	event_del(&worker->pause);
-	worker->draining = true;
+	worker->draining = worker->connections.draining = true;
 	evtimer_assign(&worker->pause, worker->connections.base, on_drained, worker);
 	if (TAILQ_EMPTY(&worker->connections.all))
 		event_active(&worker->pause, EV_TIMEOUT, 0);
@@ -337,8 +340,10 @@ void worker_free(struct worker *worker)
 	connections_free(&worker->connections);
 	if (event_initialized(&worker->pause))
 		event_del(&worker->pause);
-	for (unsigned int s = 0; s < worker->services_count; s++)
+	for (unsigned int s = 0; s < worker->services_count; s++) {
 		tls_context_unref(worker->services[s].tls);
+		free(worker->services[s].http);
+	}
 	OPENSSL_cleanse(&worker->tickets, sizeof(worker->tickets));
 	free(worker->services);
 	free(worker->listeners);

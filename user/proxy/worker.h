@@ -68,6 +68,7 @@ struct worker_service {
 	const int *listeners; /* listening sockets; the worker's once worker_new() has succeeded */
 	unsigned int listeners_count;
 	const struct tls_material *tls; /* NULL: plain TCP */
+	const struct rcxlb_http *http;	/* what is done with requests; NULL: they are not parsed */
 	/*
 	 * Clients speak first, as in HTTP: no instance is chosen and connected to before a byte has come, so that the
 	 * idle connections which browsers make in advance cost it nothing.

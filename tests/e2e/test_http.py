@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A worker that parses HTTP, between a client and an instance whose every byte the test decides."""
+import os
+import socket
+import threading
+import time
+
+import pytest
+
+from harness.client import ABORT
+from harness.http import GET, HttpPair, Reader, Recorder, answer, closes
+from harness.pairs import KINDS
+from harness.poll import wait_until
+
+MIB = 1 << 20
+each_kind = pytest.mark.parametrize("kind", KINDS)
+POST = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello"
+
+
+@pytest.fixture
+def make(place, identity):
+    return lambda kind, *options, **more: HttpPair(place, identity, kind, *options, **more)
+
+
+# --- Exchanges ---
+
+
+@each_kind
+def test_requests_of_a_client_share_a_connection(make, kind):
+    pair = make(kind)
+    client, instance = pair.asked()
+    requests, answers = Reader(instance), Reader(client)
+    for i in range(5):
+        request = requests.message()
+        assert request.start == "GET / HTTP/1.1"
+        assert request["X-Forwarded-For"] == request["X-Real-IP"] == "127.0.0.1"
+        assert request["X-Forwarded-Proto"] == ("http" if kind == "plain" else "https")
+        assert request["X-Forwarded-Port"] == "8443"
+        instance.sendall(answer(b"number %d" % i))
+        assert answers.message().body == b"number %d" % i
+        client.sendall(GET)
+    assert requests.message()
+    instance.sendall(answer())
+    assert answers.message().body == b""
+    counters = pair.worker.counters()
+    assert counters["picked"] == 1
+    assert counters["requests"] == 6
+    assert counters["answers"] == [0, 6, 0, 0, 0]
+    client.close()
+    pair.worker.await_counter("open", 0)
+    assert closes(instance)
+
+
+@each_kind
+@pytest.mark.parametrize("chunked", [False, True])
+def test_large_bodies_go_both_ways(make, kind, chunked):
+    pair = make(kind)
+    body = os.urandom(3 * MIB)
+    framing = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % len(body)
+    head = b"POST /up HTTP/1.1\r\nHost: h\r\n" + framing + b"\r\n\r\n"
+    sent = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body) if chunked else body
+    client, instance = pair.asked(head)
+    sender = threading.Thread(target=client.sendall, args=(sent,))
+    sender.start()
+    assert Reader(instance).message().body == body
+    sender.join()
+    back = b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n\r\n" + sent
+    sender = threading.Thread(target=instance.sendall, args=(back,))
+    sender.start()
+    assert Reader(client).message().body == body
+    sender.join()
+
+
+@each_kind
+def test_pipelined_requests_are_answered_one_by_one(make, kind):
+    pair = make(kind)
+    client, instance = pair.asked(b"".join(b"GET /%d HTTP/1.1\r\nHost: h\r\n\r\n" % i for i in range(3)))
+    requests, answers = Reader(instance), Reader(client)
+    for i in range(3):
+        assert requests.message().start == f"GET /{i} HTTP/1.1"
+        assert not requests.rest  # the next one waits for the answer
+        instance.sendall(answer(b"%d" % i))
+        assert answers.message().body == b"%d" % i
+    assert pair.worker["picked"] == 1
+
+
+def test_a_request_byte_by_byte_is_one(make):
+    pair = make("plain")
+    client = pair.client()
+    for at in range(len(POST)):
+        client.sendall(POST[at:at + 1])
+    instance = pair.place.accepted(pair.listener)
+    assert Reader(instance).message().body == b"hello"
+    for byte in answer(b"hello"):
+        instance.sendall(bytes([byte]))
+    assert Reader(client).message().body == b"hello"
+
+
+@each_kind
+def test_head_and_answers_without_a_body(make, kind):
+    pair = make(kind)
+    client, instance = pair.asked(b"HEAD / HTTP/1.1\r\nHost: h\r\n\r\n")
+    requests, answers = Reader(instance), Reader(client)
+    requests.message()
+    instance.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+    assert answers.message(head_only=True)["Content-Length"] == "1000"
+    for status in ("204 No Content", "304 Not Modified"):
+        client.sendall(GET)
+        requests.message()
+        instance.sendall(f"HTTP/1.1 {status}\r\nX-A: b\r\n\r\n".encode())
+        got = answers.message()
+        assert (got.start, got["X-A"]) == (f"HTTP/1.1 {status}", "b")
+    client.sendall(GET)
+    requests.message()
+    instance.sendall(answer(b"still the same"))
+    assert answers.message().body == b"still the same"
+    assert pair.worker["picked"] == 1
+
+
+def test_a_client_of_http_1_0_gets_an_end_behind_what_has_no_length(make):
+    pair = make("plain")
+    client, instance = pair.asked(b"GET / HTTP/1.0\r\nHost: h\r\n\r\n")
+    assert Reader(instance).message().start == "GET / HTTP/1.1"
+    instance.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
+    got = Reader(client).message()
+    assert (got["Connection"], got["Transfer-Encoding"], got.body) == ("close", None, b"abcde")
+
+
+def test_what_ends_with_the_connection_becomes_chunks(make):
+    pair = make("plain")
+    client, instance = pair.asked()
+    requests, answers = Reader(instance), Reader(client)
+    requests.message()
+    instance.sendall(b"HTTP/1.1 200 OK\r\n\r\nall that")
+    instance.close()
+    got = answers.message()
+    assert (got["Transfer-Encoding"], got.body) == ("chunked", b"all that")
+    client.sendall(GET)  # which goes to a new one
+    instance = pair.place.accepted(pair.listener)
+    assert Reader(instance).message()
+    instance.sendall(answer(b"again"))
+    assert answers.message().body == b"again"
+
+
+@each_kind
+def test_who_has_sent_the_end_still_gets_the_answer(make, kind):
+    pair = make(kind)
+    client, instance = pair.asked()
+    client.shutdown(socket.SHUT_WR)
+    Reader(instance).message()
+    time.sleep(0.05)
+    instance.sendall(answer(b"late"))
+    answers = Reader(client)
+    got = answers.message()
+    assert (got["Connection"], got.body) == ("close", b"late")
+    assert answers.at_end()
+
+
+@each_kind
+def test_who_has_left_without_an_answer_does_not_cost_one_for_long(make, kind):
+    pair = make(kind, "--half-closed-ms", 300)
+    client, instance = pair.asked()
+    Reader(instance).message()
+    client.close()
+    assert closes(instance)
+    pair.worker.await_counter("open", 0)
+
+
+@each_kind
+def test_a_silent_client_costs_no_instance(make, kind):
+    pair = make(kind, "--first-ms", 300)
+    client = pair.client()
+    assert closes(client)
+    pair.worker.await_counter("silent", 1)
+    assert pair.worker["picked"] == 0
+
+
+# --- The worker's own answers ---
+
+
+@each_kind
+def test_a_bad_request_is_answered_and_the_connection_ends(make, kind):
+    pair = make(kind)
+    client = pair.client()
+    client.sendall(b"GET / HTTP/1.1\r\nHost : h\r\n\r\n" + b"x" * 200000)
+    answers = Reader(client)
+    got = answers.message()
+    assert (got.status, got["Connection"], got.body) == (400, "close", b"400 Bad Request\n")
+    assert answers.at_end()
+    client.close()
+    pair.worker.await_counter("open", 0)
+    assert pair.worker["own_answers"] == {"400": 1}
+    assert pair.worker["picked"] == 0
+
+
+@each_kind
+def test_without_an_instance_it_is_503(place, identity, kind):
+    pair = HttpPair(place, identity, kind)
+    pair.listener.close()
+    client = pair.client()
+    answers = Reader(client)
+    for _ in range(2):  # the connection stays
+        client.sendall(POST)
+        got = answers.message()
+        assert (got.status, got["Retry-After"], got["Connection"]) == (503, "5", None)
+    assert pair.worker["unserved"] == 2
+
+
+def test_a_body_past_the_bound_is_413(make):
+    pair = make("plain", "--body-bytes", 4)
+    client = pair.client()
+    client.sendall(POST)
+    assert Reader(client).message().status == 413
+    assert pair.worker["picked"] == 0
+
+
+def test_a_chunked_body_past_the_bound_is_413_too(make):
+    pair = make("plain", "--body-bytes", 4)
+    client, instance = pair.asked(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+    assert Reader(instance).head()
+    client.sendall(b"3\r\ndef\r\n0\r\n\r\n")
+    assert Reader(client).message().status == 413
+
+
+@each_kind
+@pytest.mark.parametrize("sent, status", [(b"GET / HTTP/1.1\r\nHo", 408), (POST[:-2], 408), (GET, 504)])
+def test_who_takes_too_long_gets_an_answer(make, kind, sent, status):
+    pair = make(kind, "--head-ms", 300, "--body-ms", 300, "--answer-ms", 300)
+    client = pair.client()
+    client.sendall(sent)
+    got = Reader(client).message()
+    assert (got.status, got["Connection"]) == (status, "close" if status == 408 else None)
+    assert pair.worker["own_answers"] == {str(status): 1}
+
+
+@pytest.mark.parametrize("said", [b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n", b""])
+def test_an_instance_that_does_not_speak_http_is_502(make, said):
+    pair = make("plain")
+    client, instance = pair.asked(POST)
+    Reader(instance).message()
+    instance.sendall(said)
+    instance.close()
+    assert Reader(client).message().status == 502
+
+
+@each_kind
+def test_an_answer_that_is_cut_off_is_not_taken_for_complete(make, kind):
+    pair = make(kind)
+    client, instance = pair.asked()
+    Reader(instance).message()
+    instance.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhal")
+    instance.close()
+    with pytest.raises((EOFError, ConnectionResetError, ConnectionAbortedError)):
+        Reader(client).message()
+    pair.worker.await_counter("answers_cut", 1)
+
+
+def test_redirects_ask_nobody(make):
+    pair = make("plain", "--redirect")
+    client = pair.client()
+    answers = Reader(client)
+    client.sendall(b"GET /a?b HTTP/1.1\r\nHost: h.test:8080\r\n\r\n")
+    got = answers.message()
+    assert (got.status, got["Location"]) == (301, "https://h.test/a?b")
+    client.sendall(b"HEAD http://h.test HTTP/1.1\r\nHost: h.test\r\n\r\n")
+    got = answers.message(head_only=True)
+    assert (got.status, got["Location"]) == (301, "https://h.test/")
+    client.sendall(POST)
+    got = answers.message()
+    assert (got.status, got["Location"], got["Connection"]) == (308, "https://h/", "close")
+    assert answers.at_end()
+    assert pair.worker["picked"] == 0
+
+
+# --- The instance's connection ---
+
+
+def test_a_kept_connection_that_the_instance_has_closed_is_made_anew(make):
+    pair = make("plain")
+    client, instance = pair.asked()
+    answers = Reader(client)
+    for request in (POST, GET, POST):
+        Reader(instance).message()
+        instance.sendall(answer(b"ok"))
+        assert answers.message().body == b"ok"
+        instance.close()
+        client.sendall(request)
+        instance = pair.place.accepted(pair.listener)
+    assert Reader(instance).message()
+    counters = pair.worker.counters()
+    assert counters["picked"] == 4
+    assert counters["own_answers"] == {}
+
+
+@pytest.mark.parametrize("request_, retried", [(GET, True), (POST, False)])
+def test_only_what_may_be_sent_twice_is(make, request_, retried):
+    """The instance takes the request and dies without a word."""
+    pair = make("plain")
+    client, instance = pair.asked(request_)
+    assert Reader(instance).message()
+    instance.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
+    instance.close()
+    if retried:
+        instance = pair.place.accepted(pair.listener)
+        assert Reader(instance).message()
+        instance.close()  # and so does the second one
+    assert Reader(client).message().status == 502
+    assert pair.worker["request_retries"] == retried
+
+
+def test_an_idle_kept_connection_is_closed_before_the_instance_would(make):
+    pair = make("plain")
+    client, instance = pair.asked()
+    Reader(instance).message()
+    instance.sendall(answer(b"ok", "200 OK", "Keep-Alive: timeout=2, max=100"))
+    assert Reader(client).message().body == b"ok"
+    began = time.monotonic()
+    assert instance.recv(1) == b""
+    assert 0.5 < time.monotonic() - began < 1.9
+    assert pair.worker["open"] == 1  # the client stays
+
+
+def test_surplus_bytes_end_a_kept_connection(make):
+    pair = make("plain")
+    client, instance = pair.asked()
+    Reader(instance).message()
+    instance.sendall(answer(b"ok") + answer(b"nobody asked"))
+    answers = Reader(client)
+    assert answers.message().body == b"ok"
+    assert closes(instance)
+    client.sendall(GET)
+    instance = pair.place.accepted(pair.listener)
+    Reader(instance).message()
+    instance.sendall(answer(b"second"))
+    assert answers.message().body == b"second"
+
+
+def test_recorder_smoke(make):
+    pair = make("plain")
+    recorder = Recorder(pair.listener)
+    client = pair.client()
+    client.sendall(GET + POST)
+    answers = Reader(client)
+    assert [answers.message().body, answers.message().body] == [b"GET /", b"POST /"]
+    client.close()
+    wait_until(lambda: not recorder.open, "the end")
+    assert len(recorder.taken()[0]) == 2

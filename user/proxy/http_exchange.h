@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One request and its answer. Between exchanges a client's connection holds none, so that an idle one costs little. */
+#ifndef PROXY_HTTP_EXCHANGE_H
+#define PROXY_HTTP_EXCHANGE_H
+
+#include "proxy/http1_to_client.h"
+#include "proxy/http_half.h"
+
+struct http_exchange {
+	struct http_exchange *next;
+	struct http_half request, answer;
+	struct http1_asked asked;
+	struct http1_reply reply;
+	bool idempotent; /* the method is, RFC 9110 9.2.2 */
+	bool retried;	 /* it was sent to an instance before */
+	bool reached;	 /* there is an instance for it, or is about to be */
+	bool halted;	 /* nothing more of the request goes to an instance */
+	bool heard;	 /* something of an answer has come */
+	bool own;	 /* the answer is the worker's own */
+	bool switched;	 /* the answer is a 101 */
+};
+
+/* Kept for the next one. Zeroed is empty. */
+struct http_exchanges {
+	struct http_exchange *free;
+	unsigned int free_count;
+};
+
+/* NULL: no memory. */
+struct http_exchange *http_exchanges_take(struct http_exchanges *exchanges);
+
+/* With its buffers. */
+void http_exchanges_give(struct http_exchanges *exchanges, struct http_exchange *exchange, struct buffers *buffers);
+
+void http_exchanges_drain(struct http_exchanges *exchanges);
+
+/* Ready for the next request, of which something may have come. False: no memory. */
+bool http_exchange_begin(struct http_exchange *exchange, struct buffers *buffers, const struct http1_limits *limits,
+			 bool secure);
+
+/* May the request be sent to another instance, now that the one that it was sent to is gone? RFC 9110 9.2.2. */
+bool http_exchange_may_retry(const struct http_exchange *exchange);
+
+/* How long an instance keeps a connection without a request, in seconds, by its Keep-Alive (RFC 2068 19.7.1.1); -1: not
+ * said. */
+int http_exchange_keep_alive(const struct http_exchange *exchange);
+
+#endif

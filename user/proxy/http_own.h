@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Which answers a worker gives itself. Pure. */
+#ifndef PROXY_HTTP_OWN_H
+#define PROXY_HTTP_OWN_H
+
+#include <stdint.h>
+
+#define HTTP_OWN_STATUSES 14
+
+/* 301, 308, and those of http1_answer.h. */
+extern const uint16_t http_own_statuses[HTTP_OWN_STATUSES];
+
+/* Where one stands among them. */
+unsigned int http_own_index(int status);
+
+#endif

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "proxy/http_service.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HEAD_MIN 64
+
+static uint32_t or_default(uint32_t said, uint32_t standard)
+{
+	return said ? said : standard;
+}
+
+static uint32_t between(uint32_t value, uint32_t least, uint32_t most)
+{
+	return value < least ? least : value > most ? most : value;
+}
+
+static void read_limits(struct http_service *service)
+{
+	struct rcxlb_http *said = &service->said;
+
+	said->head_bytes = between(or_default(said->head_bytes, RCXLB_HTTP_HEAD_BYTES), HEAD_MIN, HTTP1_MAX_HEAD);
+	said->fields = between(or_default(said->fields, RCXLB_HTTP_FIELDS), 1, HTTP1_MAX_FIELDS);
+	said->head_ms = or_default(said->head_ms, RCXLB_HTTP_HEAD_MS);
+	said->body_ms = or_default(said->body_ms, RCXLB_HTTP_BODY_MS);
+	said->answer_ms = or_default(said->answer_ms, RCXLB_HTTP_ANSWER_MS);
+	service->limits = http1_default_limits;
+	service->limits.head = said->head_bytes;
+	service->limits.fields = (uint16_t)said->fields;
+	if (said->body_bytes)
+		service->limits.body = said->body_bytes;
+}
+
+static int read_headers(struct http_service *service, struct error *error)
+{
+	struct rcxlb_http *said = &service->said;
+
+	for (unsigned int h = 0; h < said->headers && h < RCXLB_MAX_HEADERS; h++) {
+		char *name = said->header[h].name, *value = said->header[h].value;
+		struct http1_header *header = &service->set[service->set_count++];
+		const char *wrong;
+
+		*header = (struct http1_header){
+			.name = { name, strnlen(name, sizeof(said->header[h].name)) },
+			.value = { value, strnlen(value, sizeof(said->header[h].value)) },
+		};
+		wrong = http1_header_wrong(header);
+		if (wrong)
+			return failed(error, -EINVAL, "header %.*s: %s", (int)header->name.length, name, wrong);
+	}
+	return 0;
+}
+
+int http_service_new(const struct rcxlb_http *said, struct http_service **ret, struct error *error)
+{
+	struct http_service *service = calloc(1, sizeof(*service));
+	int err;
+
+	if (!service)
+		return failed(error, -ENOMEM, "no memory for a service");
+	service->said = *said;
+	read_limits(service);
+	err = read_headers(service, error);
+	if (err) {
+		free(service);
+		return err;
+	}
+	*ret = service;
+	return 0;
+}
+
+static bool contains(const struct rcxlb_prefix *prefix, const __u8 *address)
+{
+	uint32_t whole = prefix->length / 8, rest = prefix->length % 8;
+
+	if (prefix->length > 8 * sizeof(prefix->address) || memcmp(prefix->address, address, whole) != 0)
+		return false;
+	return !rest || (prefix->address[whole] ^ address[whole]) >> (8 - rest) == 0;
+}
+
+bool http_service_trusts(const struct http_service *service, const struct rcxlb_endpoint *client)
+{
+	for (unsigned int t = 0; t < service->said.trusted_count && t < RCXLB_MAX_TRUSTED; t++)
+		if (contains(&service->said.trusted[t], client->address))
+			return true;
+	return false;
+}

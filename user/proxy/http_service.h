@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the configuration says of a service that parses HTTP, as its conversations use it. Pure. */
+#ifndef PROXY_HTTP_SERVICE_H
+#define PROXY_HTTP_SERVICE_H
+
+#include "core/error.h"
+#include "proxy/http1_head.h"
+#include "proxy/http1_write.h"
+#include "rcxlb/abi.h"
+
+struct http_service {
+	struct rcxlb_http said;	    /* the texts of `set` lie in here */
+	struct http1_limits limits; /* of requests */
+	struct http1_header set[RCXLB_MAX_HEADERS];
+	unsigned int set_count;
+};
+
+/*
+ * 0 in a limit stands for its default. To be freed with free(). -EINVAL with a sentence when a header may not be set,
+ * -ENOMEM.
+ */
+int http_service_new(const struct rcxlb_http *said, struct http_service **ret, struct error *error);
+
+/* Are forwarding fields believed that come from there? */
+bool http_service_trusts(const struct http_service *service, const struct rcxlb_endpoint *client);
+
+#endif

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "proxy/http_steps.h"
+
+#include "proxy/http1_answer.h"
+
+#define RETRY_AFTER_S 5
+
+void http_enter(struct http_conversation *c, enum http_state state)
+{
+	c->state = state;
+	c->since_ms = c->now_ms;
+}
+
+void http_over(struct http_conversation *c, bool reset)
+{
+	c->reset = reset;
+	http_enter(c, HTTP_OVER);
+}
+
+void http_close_client(struct http_conversation *c, bool lingers)
+{
+	c->lingers = lingers && !c->client_ended;
+	http_enter(c, HTTP_CLOSING);
+}
+
+void http_leave(struct http_conversation *c)
+{
+	if (!c->requests)
+		c->counters->sum.silent++;
+	http_close_client(c, false);
+}
+
+void http_cut(struct http_conversation *c)
+{
+	c->counters->sum.answers_cut++;
+	http_over(c, true);
+}
+
+void http_count_answer(struct http_conversation *c, int status)
+{
+	c->counters->sum.answers[status / 100 - 1]++;
+}
+
+void http_drop_instance(struct http_conversation *c, bool reset)
+{
+	if (c->instance.fd < 0)
+		return;
+	if (reset)
+		side_reset(&c->instance);
+	else
+		side_close(&c->instance);
+	c->instance_ended = c->instance_readable = false;
+	reach_give_back(c->reach);
+}
+
+void http_drop_exchange(struct http_conversation *c)
+{
+	if (c->exchange)
+		http_exchanges_give(&c->shared->exchanges, c->exchange, &c->shared->buffers);
+	c->exchange = NULL;
+}
+
+/* A whole answer of the worker's own was written, or not (`n` is -errno). */
+static void own(struct http_conversation *c, ssize_t n, int status, bool keep)
+{
+	struct http_exchange *x = c->exchange;
+
+	if (n < 0) {
+		http_over(c, true);
+		return;
+	}
+	http_half_wrote(&x->answer, (size_t)n);
+	x->reply = (struct http1_reply){ .keep = keep };
+	x->own = x->answer.begun = x->answer.ended = true;
+	http_count_answer(c, status);
+	c->counters->sum.own_answers[http_own_index(status)]++;
+	http_enter(c, HTTP_TALKING);
+}
+
+void http_answer(struct http_conversation *c, int status)
+{
+	struct http_exchange *x = c->exchange;
+	struct buffers *buffers = &c->shared->buffers;
+	struct http1_answer answer = {
+		.status = status,
+		.retry_after = status == 503 ? RETRY_AFTER_S : 0,
+		.head = x->asked.head,
+		.keep = x->request.ended && x->asked.keep && !c->shared->draining,
+		.http10 = !x->asked.minor,
+	};
+	ssize_t n = -ENOMEM;
+	size_t room;
+	char *to;
+
+	x->halted = true;
+	/* Half of an interim answer cannot be taken back. */
+	if (http_half_pending(&x->answer) && (x->answer.blocked || x->answer.out->start)) {
+		http_cut(c);
+		return;
+	}
+	http_drop_instance(c, true);
+	http_half_discard(&x->request, buffers);
+	http_half_drop_input(&x->answer, buffers);
+	http_half_reset(&x->answer, buffers);
+	to = http_half_room(&x->answer, buffers, &room);
+	if (to)
+		n = http1_answer_write(&answer, to, room);
+	own(c, n, status, answer.keep);
+}
+
+/* The place for what answers /.well-known/acme-challenge/ is here, before anything else is looked at. */
+void http_redirect(struct http_conversation *c)
+{
+	struct http_exchange *x = c->exchange;
+	const struct http1_head *head = &x->request.parser.head;
+	bool keep = x->asked.keep && head->framing == HTTP1_NO_BODY && !c->shared->draining;
+	ssize_t n = -ENOMEM;
+	size_t room;
+	char *to = http_half_room(&x->answer, &c->shared->buffers, &room);
+
+	if (to)
+		n = http1_redirect_write(head, keep, to, room);
+	x->halted = !keep;
+	own(c, n, http1_redirect_status(head), keep);
+}
