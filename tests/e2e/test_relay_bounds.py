@@ -235,7 +235,7 @@ def test_a_worker_ends_with_its_last_connection(make, kind):
     pair = make(kind)
     client, instance = pair.pair()
     pair.worker.process.popen.terminate()
-    wait_until(lambda: refuses(pair.place), "new clients are refused")
+    wait_until(pair.worker.refuses, "new clients are refused")
     client.sendall(b"still here")
     assert instance.recv(100) == b"still here"
     instance.sendall(b"me too")
@@ -246,15 +246,6 @@ def test_a_worker_ends_with_its_last_connection(make, kind):
     client.shutdown(socket.SHUT_WR)
     client.close()
     assert pair.worker.await_end() == 0
-
-
-def refuses(place):
-    try:
-        sock = place.connect()
-    except ConnectionRefusedError:
-        return True
-    reset(sock)
-    return False
 
 
 def test_a_worker_without_connections_ends_at_once(make):

@@ -98,6 +98,9 @@ void http_answer(struct http_conversation *c, int status)
 		http_cut(c);
 		return;
 	}
+	if (c->reaching)
+		reach_abandon(c->reach);
+	c->reaching = false;
 	http_drop_instance(c, true);
 	http_half_discard(&x->request, buffers);
 	http_half_drop_input(&x->answer, buffers);

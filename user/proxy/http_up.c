@@ -108,7 +108,7 @@ static void at_client_end(struct http_conversation *c)
 		/* Who has said everything may still wait for the answer. */
 		if (x->request.ended || x->halted)
 			return;
-		if (x->answer.begun || c->state == HTTP_REACHING)
+		if (x->answer.begun)
 			http_cut(c);
 		else
 			http_answer(c, 400);

@@ -18,6 +18,7 @@ class Message:
     start: str
     fields: list = field(default_factory=list)
     body: bytes = b""
+    raw: bytes = b""  # of the head
 
     @property
     def status(self):
@@ -39,7 +40,7 @@ class Reader:
     def __init__(self, peer):
         self.peer = peer
         self.rest = b""
-        self.raw = b""  # of the message that was read last
+        self.raw = b""  # of the message that is being read
         self.ended = False
 
     def _more(self):
@@ -48,7 +49,8 @@ class Reader:
         self.rest += data
         return bool(data)
 
-    def _take(self, size):
+    def take(self, size):
+        """So many bytes."""
         while len(self.rest) < size:
             if not self._more():
                 raise EOFError(f"{len(self.rest)} of {size} bytes")
@@ -60,12 +62,12 @@ class Reader:
         while b"\r\n" not in self.rest:
             if not self._more():
                 raise EOFError(self.rest)
-        return self._take(self.rest.index(b"\r\n") + 2)[:-2]
+        return self.take(self.rest.index(b"\r\n") + 2)[:-2]
 
     def _chunks(self):
         pieces = []
         while size := int(self._line(), 16):
-            pieces.append(self._take(size))
+            pieces.append(self.take(size))
             assert self._line() == b""
         assert self._line() == b""
         return b"".join(pieces)
@@ -79,6 +81,7 @@ class Reader:
         while line := self._line():
             name, _, value = line.partition(b":")
             made.fields.append((name.decode("latin-1"), value.strip().decode("latin-1")))
+        made.raw = self.raw
         return made
 
     def body(self, message):
@@ -87,7 +90,7 @@ class Reader:
         if message["Transfer-Encoding"] == "chunked":
             message.body = self._chunks()
         elif message["Content-Length"] is not None:
-            message.body = self._take(int(message["Content-Length"]))
+            message.body = self.take(int(message["Content-Length"]))
         elif answer:
             while self._more():
                 pass
@@ -112,13 +115,21 @@ def answer(body=b"", status="200 OK", *fields):
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
+@dataclass
+class Record:
+    """What an instance got over one connection."""
+
+    messages: list = field(default_factory=list)
+    rest: bytes = b""  # behind them: of a message that was cut off
+
+
 class Recorder:
     """An instance that answers each request with its method and target, and keeps all that came, by connection."""
 
     def __init__(self, listener):
         self.listener = listener
-        self.connections = []
-        self.open = 0
+        self.records = []
+        self.open = self.accepted = 0
         self._lock = threading.Lock()
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -133,31 +144,30 @@ class Recorder:
             sock.settimeout(60 * settings.PATIENCE)
             with self._lock:
                 self.open += 1
-                messages = []
-                self.connections.append(messages)
-            threading.Thread(target=self._serve, args=(sock, messages), daemon=True).start()
+                self.accepted += 1
+                self.records.append(Record())
+            threading.Thread(target=self._serve, args=(sock, self.records[-1]), daemon=True).start()
 
-    def _serve(self, sock, messages):
+    def _serve(self, sock, record):
         reader = Reader(sock)
         try:
             while (message := reader.message()) is not None:
-                messages.append(reader.raw)
+                record.messages.append(message)
                 method, target, _ = message.start.split()
                 body = f"{method} {target}".encode()
                 sock.sendall(answer(body)[:-len(body)] + (b"" if method == "HEAD" else body))
         except (EOFError, OSError, ValueError):
-            pass  # cut off in mid-message: what came of it shows
-        if reader.raw and (not messages or messages[-1] is not reader.raw):
-            messages.append(reader.raw + reader.rest)
+            record.rest = reader.raw + reader.rest
         sock.close()
         with self._lock:
             self.open -= 1
 
-    def taken(self):
-        """What has come, once all connections are over; and it is forgotten."""
-        wait_until(lambda: not self.open, "the instance's connections are over")
+    def taken(self, worker):
+        """What has come, once the worker's connections are over; and it is forgotten."""
+        worker.await_counter("open", 0)
+        wait_until(lambda: self.accepted == worker["picked"] and not self.open, "the instance's connections are over")
         with self._lock:
-            taken, self.connections = self.connections, []
+            taken, self.records = self.records, []
         return taken
 
 

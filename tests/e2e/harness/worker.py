@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 from . import settings, tls
+from .client import ABORT
 from .namespace import Namespace
 from .poll import wait_equal, wait_until
 from .process import Process
@@ -74,6 +75,12 @@ class Worker:
         now = self.counters()
         done = now["reloads"] + now["reload_errors"] > before["reloads"] + before["reload_errors"]
         return now if done else None
+
+    def refuses(self):
+        """True when it does not listen any more."""
+        with self.place.namespace.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
+            return sock.connect_ex((ADDRESS, self.port)) != 0
 
     def await_end(self):
         """Its exit status."""

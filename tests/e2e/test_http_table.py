@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The table of the HTTP/1 core (tests/http1), through a worker: what the core makes of a client's bytes is what the
+instance sees, nothing else, and whoever comes next is not touched by it."""
+import json
+import os
+import socket
+import subprocess
+
+import pytest
+
+from harness import settings
+from harness.http import GET, HttpPair, Reader, Recorder
+from harness.worker import ADDRESS, PORT
+
+DRIVER = settings.ROOT / os.environ.get("RCXLB_BUILD", "build") / "tests" / "http1" / "driver"
+
+
+@pytest.fixture(scope="module")
+def table():
+    return json.loads(subprocess.run([DRIVER, "cases"], capture_output=True, check=True).stdout)
+
+
+class Case:
+    """A row of the table, with the addresses of this test."""
+
+    def __init__(self, row, secure):
+        self.name = f"{row['what']} ({row['section']})"
+        self.data = row["bytes"].encode("latin-1")
+        self.heads = [self._as_here(message["head"], secure) for message in row["messages"]]
+        self.bodies = [message["body"].encode("latin-1") for message in row["messages"]]
+        self.complete = sum(message["complete"] for message in row["messages"])
+        # Its end is sent behind it, so what is cut off there is refused as well.
+        refused = row["status"] or (400 if row["state"] == "within" else None)
+        self.statuses = [200] * self.complete + [refused] * bool(refused)
+
+    @staticmethod
+    def _as_here(head, secure):
+        head = head.replace("192.0.2.7", ADDRESS).replace("X-Forwarded-Port: 80\r", f"X-Forwarded-Port: {PORT}\r")
+        head = head.replace("X-Forwarded-Port: 443\r", f"X-Forwarded-Port: {PORT}\r")
+        if secure:
+            head = head.replace("X-Forwarded-Proto: http\r", "X-Forwarded-Proto: https\r")
+            head = head.replace(";proto=http\r", ";proto=https\r")
+        return head.encode("latin-1")
+
+    def ask(self, client, pieces):
+        """Sends it in pieces, and its end; the statuses of the answers."""
+        statuses = []
+        reader = Reader(client)
+        try:
+            for at in range(0, len(self.data), pieces):
+                client.sendall(self.data[at:at + pieces])
+            client.shutdown(socket.SHUT_WR)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it was refused long ago
+        while True:
+            head = self.heads[len(statuses):len(statuses) + 1]
+            answer = reader.message(head_only=bool(head) and head[0].startswith(b"HEAD "))
+            if answer is None:
+                return statuses
+            statuses.append(answer.status)
+
+    def check(self, records):
+        """The instance saw just that."""
+        messages = [message for record in records for message in record.messages]
+        assert [message.raw for message in messages] == self.heads[:self.complete], self.name
+        assert [message.body for message in messages] == self.bodies[:self.complete], self.name
+        rest = b"".join(record.rest for record in records)
+        if rest:
+            head = self.heads[self.complete]
+            assert rest.startswith(head) or head.startswith(rest), self.name
+
+
+def usable(row, secure):
+    """Is it a client's bytes, and for a worker without settings of their own?"""
+    # Settings of which the table says nothing.
+    more = any("Connection: close" in message["head"] for message in row["messages"]) or "2001:db8::7" in row["sees"]
+    resumed = row["state"] == "held" and row["bytes"].partition("\r\n\r\n")[2]  # after an answer that is no 101
+    if row["answer"] or row["trusted"] or row["set"] or row["limited"] or more or resumed:
+        return False
+    return row["secure"] == secure or not (row["secure"] or "://" in row["bytes"])
+
+
+@pytest.mark.parametrize("kind", ["plain", "1.3"])
+@pytest.mark.parametrize("pieces", [1 << 16, 1])
+def test_the_instance_sees_what_was_meant_and_nothing_else(place, identity, table, kind, pieces):
+    pair = HttpPair(place, identity, kind)
+    recorder = Recorder(pair.listener)
+    secure = kind != "plain"
+    rows = [row for row in table if usable(row, secure)]
+    every = 1 if (pieces > 1 and not secure) or settings.SCALE > 1 else 4
+    assert len(rows) > 200
+    for row in rows[::every]:
+        case = Case(row, secure)
+        client = pair.client()
+        assert case.ask(client, pieces) == case.statuses, case.name
+        client.close()
+        case.check(recorder.taken(pair.worker))
+
+        client = pair.client()
+        client.sendall(GET)
+        assert Reader(client).message().body == b"GET /", case.name
+        client.close()
+        assert len(recorder.taken(pair.worker)) == 1
+    pair.worker.await_counter("open", 0)
+    assert pair.worker["picked"] == pair.worker["ended"]
