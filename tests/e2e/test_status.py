@@ -11,7 +11,10 @@ from harness.rcxlb import configured
 
 STATUS = {"version": str, "loaded": bool, "interfaces": list, "agent": dict, "workers": list, "services": list}
 INTERFACE = {"name": str, "xdp": str}
-SERVICE = {"name": str, "listen": list, "hash": str, "balance": str, "tls": bool, "refused": int, "backends": list}
+SERVICE = {
+    "name": str, "listen": list, "hash": str, "balance": str, "tls": bool, "http": bool, "redirect": str,
+    "refused": int, "backends": list,
+}
 BACKEND = {
     "address": str, "weight": int, "state": str, "path": str, "reason": str, "active": int, "steered": int,
     "spilled": int, "failovers": int, "accept_queue": int, "event_loop": str,
@@ -68,6 +71,7 @@ def test_services_and_backends_as_json(lab):
             "type": "auto", "path": "/", "host": "", "status": "200-399", "body": "", "interval_ms": 2000,
             "timeout_ms": 1000, "rise": 2, "fall": 3,
         }
+        assert (entry.pop("tls"), entry.pop("http"), entry.pop("redirect")) == (False, False, "")
     assert services == {
         "default": {"listen": ["*:3000"], "hash": "tuple", "balance": "least", "load_factor": 1.25, "blocked_ms": 5,
                     "slow_start_ms": 0, "backends": ["127.0.0.1:3001"]},

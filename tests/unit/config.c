@@ -6,11 +6,13 @@
 #include <errno.h>
 
 #include "config/emit.h"
+#include "config/header.h"
 #include "config/read.h"
 #include "config/schema.h"
 #include "config/tree.h"
 #include "core/diff.h"
 #include "core/endpoint.h"
+#include "core/http.h"
 #include "core/merge.h"
 
 static struct config config;
@@ -65,8 +67,76 @@ static const struct {
 	{ "a key that is a list", "services: []\n[a, b]: c\n", 2, "a key is a word" },
 	{ "a key twice", LISTEN "  hash: tuple\n  hash: client\n", 5, "'hash': the key is there already, in line 4" },
 	{ "the services twice", "services: []\nxdp: off\nservices: []\n", 3, "already, in line 1" },
-	{ "a key that comes later", LISTEN "  http: {forwarded: true}\n", 4,
-	  "'http': rcxlb " RCXLB_VERSION " does not have this yet" },
+	{ "a key that comes later", LISTEN "  handoff: auto\n", 4,
+	  "'handoff': rcxlb " RCXLB_VERSION " does not have this yet" },
+	{ "a list for http", LISTEN "  http: []\n", 4, "'http': it is a list here; it must be a mapping" },
+	{ "http without a value", LISTEN "  http:\n", 4, "'http': there is no value" },
+	{ "http that is switched off", LISTEN "  http: false\n", 4, "'false': it is true: requests that are parsed" },
+	{ "headers that are not forwarded", LISTEN "  http: {forwarded: yes}\n", 4, "'yes': it is true" },
+	{ "a head beyond what an instance takes", LISTEN "  http: {head_bytes: 16384}\n", 4,
+	  "'16384': head_bytes is a number from 1024 to 15360" },
+	{ "a head too small for a browser", LISTEN "  http: {head_bytes: 1023}\n", 4, "'1023': head_bytes" },
+	{ "no fields", LISTEN "  http: {fields: 0}\n", 4, "'0': fields is a number from 1 to 128" },
+	{ "a body of a size with a unit", LISTEN "  http: {body_bytes: 100M}\n", 4, "'100M': body_bytes is a number" },
+	{ "a body past all numbers", LISTEN "  http: {body_bytes: 9223372036854775808}\n", 4,
+	  "'9223372036854775808': body_bytes is a number from 0 to 9223372036854775807" },
+	{ "no time for an answer", LISTEN "  http: {answer_ms: 0}\n", 4,
+	  "'0': answer_ms is a number of milliseconds from 100 to 86400000" },
+	{ "a proxy by name", LISTEN "  http: {trusted_proxies: [proxy.example.org]}\n", 4,
+	  "'proxy.example.org': is no address and no CIDR block" },
+	{ "a block with bits behind its length", LISTEN "  http:\n    trusted_proxies:\n    - 10.0.0.1/8\n", 6,
+	  "'10.0.0.1/8': does not begin at its address; did you mean 10.0.0.0/8?" },
+	{ "a block longer than an address", LISTEN "  http: {trusted_proxies: [\"::/129\"]}\n", 4,
+	  "'::/129': the length behind the '/' is not a number from 0 to 128" },
+	{ "a proxy twice", LISTEN "  http: {trusted_proxies: [10.0.0.1, 10.0.0.1/32]}\n", 4,
+	  "'10.0.0.1/32': the proxy '10.0.0.1/32' is given twice" },
+	{ "one proxy without a list", LISTEN "  http: {trusted_proxies: 10.0.0.1}\n", 4,
+	  "'trusted_proxies': it is a single value here; it must be a list" },
+	{ "headers without set", LISTEN "  http: {headers: {X-Region: eu}}\n", 4,
+	  "'X-Region': there is no such key in services[].http.headers; there is: set" },
+	{ "headers in a list", LISTEN "  http: {headers: {set: [X-Region]}}\n", 4,
+	  "'set': it is a list here; it must be a mapping" },
+	{ "a header without a value", LISTEN "  http: {headers: {set: {X-Region: }}}\n", 4,
+	  "'X-Region': the header field 'X-Region' has no value" },
+	{ "a header with two values", LISTEN "  http: {headers: {set: {X-Region: [a, b]}}}\n", 4,
+	  "'set': a name and its value are single values" },
+	{ "a header whose name is no token", LISTEN "  http: {headers: {set: {\"X Region\": eu}}}\n", 4,
+	  "'X Region': the header field 'X Region' cannot be set: no valid field name" },
+	{ "a header whose value ends a line",
+	  LISTEN "  http:\n    headers:\n      set:\n        X-A: \"a\\r\\nHost: b\"\n", 7,
+	  "'X-A': the header field 'X-A' cannot be set: a control character in the value" },
+	{ "a header with a blank at its end", LISTEN "  http: {headers: {set: {X-A: \"a \"}}}\n", 4,
+	  "a blank at the beginning or the end" },
+	{ "a header with a tab in it", LISTEN "  http: {headers: {set: {X-A: \"a\\tb\"}}}\n", 4,
+	  "a control character" },
+	{ "a header that says who the client is", LISTEN "  http: {headers: {set: {x-forwarded-for: 1.2.3.4}}}\n", 4,
+	  "'x-forwarded-for': the header field 'x-forwarded-for' cannot be set: a field that the proxy itself sets" },
+	{ "a header that servers take for one of ours", LISTEN "  http: {headers: {set: {X_REAL_IP: 1.2.3.4}}}\n", 4,
+	  "a field that the proxy itself sets" },
+	{ "a header that frames the body", LISTEN "  http: {headers: {set: {Content-Length: 0}}}\n", 4,
+	  "a field that the proxy itself sets" },
+	{ "a header twice", LISTEN "  http:\n    headers:\n      set:\n        X-A: a\n        x_a: b\n", 8,
+	  "'x_a': the header field 'x_a' is set twice" },
+	{ "a header that is too long",
+	  LISTEN "  http: {headers: {set: {X-123456789012345678901234567890123456789012345678901234567890123: a}}}\n",
+	  4, "a name has at most 63 bytes, a value 191" },
+	{ "a redirection to elsewhere", LISTEN "  redirect: http://example.org\n", 4,
+	  "'http://example.org': is nothing to redirect to; it is https" },
+	{ "a redirection and certificates", LISTEN "  redirect: https\n  tls: {certificate: /a, key: /b}\n", 5,
+	  "'tls': the service has redirect, with which no backend is asked" },
+	{ "a redirection and http", LISTEN "  http: {}\n  redirect: https\n", 4, "'http': the service has redirect" },
+	{ "a redirection and backends", LISTEN "  redirect: https\n  backends: [127.0.0.1:1]\n", 5,
+	  "'backends': the service has redirect" },
+	{ "a redirection and others' backends",
+	  LISTEN "- name: b\n  listen: [\"*:81\"]\n  redirect: https\n  backends_of: a\n", 7,
+	  "'backends_of': the service has redirect" },
+	{ "a redirection and a check", LISTEN "  redirect: https\n  health: {type: tcp}\n", 5,
+	  "'health': the service has redirect" },
+	{ "backends of a redirection", LISTEN "  redirect: https\n- name: b\n  listen: [\"*:81\"]\n  backends_of: a\n",
+	  7, "'a': that service has redirect, and no backends" },
+	{ "an access log", LISTEN "  http: {access_log: journal}\n", 4, "'access_log': rcxlb " },
+	{ "a cookie", LISTEN "  http: {affinity: cookie}\n", 4, "'affinity': rcxlb " },
+	{ "routes", LISTEN "  routes: [{path: /websocket, service: ddp}]\n", 4, "'routes': rcxlb " },
 	{ "a certificate without a key", LISTEN "  tls:\n    certificate: /a\n", 5,
 	  "'key': it is missing in services[].tls[]" },
 	{ "a certificate by a path from nowhere", LISTEN "  tls: {certificate: a.pem, key: /b}\n", 4,
@@ -333,6 +403,10 @@ static const char everything[] =
     "- name: other\n"
     "  listen: [\"*:443\"]\n"
     "  backends_of: rocketchat\n"
+    "  http: {forwarded: true, head_bytes: 8192, fields: 64, body_bytes: 5000000000, head_ms: 1000, body_ms: 2000,\n"
+    "    answer_ms: 3000, trusted_proxies: [10.0.0.0/8, \"2001:db8::1\"], headers: {set: {X-Region: eu, X-Name: ü}}}\n"
+    "- {name: plain, listen: [\"*:8080\"], redirect: https}\n"
+    "- {name: usual, listen: [\"*:8081\"], http: true}\n"
     "metrics: {listen: off}\n"
     "hash_key: 000102030405060708090A0B0C0D0E0F\n";
 
@@ -377,6 +451,41 @@ static void every_key_has_its_effect(void **state)
 	assert_memory_equal(&model->service[1].check, health, sizeof(*health));
 	assert_memory_equal(model->service[1].member, service->member, sizeof(service->member));
 	assert_int_equal(model->service[1].balance, RCXLB_BALANCE_LEAST);
+}
+
+static void every_key_of_http_has_its_effect(void **state)
+{
+	const struct rcxlb_http *none, *http, *redirect, *usual;
+	struct rcxlb_http wanted;
+
+	(void)state;
+	assert_int_equal(read_text(everything), 0);
+	none = &model_service_find(&config.model, "rocketchat")->http;
+	http = &model_service_find(&config.model, "other")->http;
+	redirect = &model_service_find(&config.model, "plain")->http;
+	usual = &model_service_find(&config.model, "usual")->http;
+	http_defaults(&wanted, 0);
+	assert_memory_equal(none, &wanted, sizeof(wanted));
+	assert_int_equal(http->flags, RCXLB_HTTP_PARSED);
+	assert_int_equal(http->head_bytes, 8192);
+	assert_int_equal(http->fields, 64);
+	assert_int_equal(http->body_bytes, 5000000000);
+	assert_int_equal(http->head_ms, 1000);
+	assert_int_equal(http->body_ms, 2000);
+	assert_int_equal(http->answer_ms, 3000);
+	assert_int_equal(http->trusted_count, 2);
+	assert_int_equal(http->trusted[0].length, 96 + 8);
+	assert_int_equal(http->trusted[1].length, 128);
+	assert_int_equal(http->headers, 2);
+	assert_string_equal(http->header[0].name, "X-Region");
+	assert_string_equal(http->header[0].value, "eu");
+	assert_string_equal(http->header[1].value, "ü");
+	http_defaults(&wanted, RCXLB_HTTP_REDIRECT);
+	assert_memory_equal(redirect, &wanted, sizeof(wanted));
+	http_defaults(&wanted, RCXLB_HTTP_PARSED);
+	assert_memory_equal(usual, &wanted, sizeof(wanted));
+	assert_int_equal(usual->head_bytes, 15360);
+	assert_int_equal(usual->answer_ms, 300000);
 }
 
 static void what_is_not_said_is_as_usual(void **state)
@@ -473,6 +582,36 @@ static void draw_check(struct rcxlb_check *to)
 		draw_text(to->host, 127, "abc0.-:[]");
 }
 
+static void draw_http(struct rcxlb_http *to)
+{
+	http_defaults(to, draw(2) ? RCXLB_HTTP_PARSED : 0);
+	if (!to->flags)
+		return;
+	to->head_bytes = HTTP_LEAST_HEAD_BYTES + draw(HTTP_MOST_HEAD_BYTES - HTTP_LEAST_HEAD_BYTES + 1);
+	to->fields = 1 + draw(HTTP_MOST_FIELDS);
+	to->body_bytes = draw(2) ? (uint64_t)draw(0x7fffffff) << 32 | draw(0xffffffff) : 0;
+	to->head_ms = HTTP_LEAST_MS + draw(HTTP_MOST_MS - HTTP_LEAST_MS + 1);
+	to->body_ms = HTTP_LEAST_MS + draw(HTTP_MOST_MS - HTTP_LEAST_MS + 1);
+	to->answer_ms = HTTP_LEAST_MS + draw(HTTP_MOST_MS - HTTP_LEAST_MS + 1);
+	for (int i = 0, count = draw(4); i < count; i++) {
+		static const char *const forms[] = { "192.0.%d.0/24", "2001:db8:%d::/48", "::ffff:10.0.0.%d", "%d::1" };
+		char text[64];
+
+		snprintf(text, sizeof(text), forms[draw(LENGTH(forms))], i + 1);
+		assert_int_equal(http_trust(to, text, &error), 0);
+	}
+	for (int i = 0, count = draw(RCXLB_MAX_HEADERS + 1); i < count; i++) {
+		char name[64] = "", value[192] = "";
+
+		draw_text(name, 40, "!#$%&'*+-.^_`|~abcXYZ019");
+		sprintf(name + strlen(name), "%c", 'A' + i);
+		draw_text(value, 190, "a b:\"'\\#-*&![]{}%@`,<>|?~0");
+		value[0] = value[strlen(value) - 1] = 'x';
+		if (header_set(to, name, value, &error)) /* the same as another, or one that rcxlb sets itself */
+			i = count;
+	}
+}
+
 static void draw_service(struct model *model, int number)
 {
 	struct model_service service = {};
@@ -485,8 +624,13 @@ static void draw_service(struct model *model, int number)
 	service.load_factor = 101 + draw(9900);
 	service.blocked_ms = 1 + draw(60000);
 	service.slow_start_ms = draw(3600001);
-	draw_check(&service.check);
-	service.tls.certificates = draw(3);
+	if (draw(5)) {
+		draw_check(&service.check);
+		draw_http(&service.http);
+		service.tls.certificates = draw(3);
+	} else {
+		http_defaults(&service.http, RCXLB_HTTP_REDIRECT);
+	}
 	for (uint32_t i = 0; i < service.tls.certificates; i++) {
 		service.tls.file[i].certificate[0] = service.tls.file[i].key[0] = '/';
 		draw_text(service.tls.file[i].certificate + 1, RCXLB_PATH_LEN - 2, "abc/. :*'\"\\");
@@ -521,10 +665,13 @@ static void draw_model(struct model *model)
 	for (int i = 0; i < services; i++)
 		draw_service(model, i);
 	for (int i = 0, count = services ? draw(60) : 0; i < count; i++) {
+		struct model_service *service = &model->service[draw(services)];
+
+		if (http_redirect_name(&service->http)[0])
+			continue;
 		snprintf(text, sizeof(text), draw(2) ? "127.0.0.1:%d" : "[::1]:%d", 3000 + (int)draw(100));
 		assert_int_equal(endpoint_parse(text, false, &endpoint, &error), 0);
-		assert_int_equal(model_backend_add(model, &model->service[draw(services)], &endpoint, &backend, &error),
-				 0);
+		assert_int_equal(model_backend_add(model, service, &endpoint, &backend, &error), 0);
 		backend->weight = 1 + draw(256);
 		backend->max_connections = draw(2) ? draw(0xffffffff) : 0;
 		backend->draining = draw(2);
@@ -617,6 +764,7 @@ int main(void)
 		cmocka_unit_test(what_is_too_big_is_refused),
 		cmocka_unit_test(a_null_byte_is_a_mistake),
 		cmocka_unit_test(every_key_has_its_effect),
+		cmocka_unit_test(every_key_of_http_has_its_effect),
 		cmocka_unit_test(what_is_not_said_is_as_usual),
 		cmocka_unit_test(other_ways_to_write_it),
 		cmocka_unit_test(the_list_of_keys_is_sound),

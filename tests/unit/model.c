@@ -184,6 +184,26 @@ static void workers_take_clients_whose_family_a_backend_is_not_of(void **state)
 	}
 }
 
+static void a_redirect_has_no_backends(void **state)
+{
+	struct model_service wished = { .name = "a", .http.flags = RCXLB_HTTP_REDIRECT };
+	struct rcxlb_endpoint endpoint = at("127.0.0.1:1");
+	struct model_backend *backend;
+
+	(void)state;
+	assert_int_equal(add_service("a", "*:80"), 0);
+	assert_int_equal(add_backend("a", "127.0.0.1:1", &backend), 0);
+	assert_int_equal(model_service_listen(&wished, "*:80", &error), 0);
+	assert_int_equal(model_service_set(&model, &wished, &error), -EEXIST);
+	assert_non_null(strstr(error.text, "'a' has backends"));
+	assert_false(model_is_proxied(model_service_find(&model, "a")));
+	assert_int_equal(model_backend_remove(&model, model_service_find(&model, "a"), &endpoint, &error), 0);
+	assert_int_equal(model_service_set(&model, &wished, &error), 0);
+	assert_true(model_is_proxied(model_service_find(&model, "a")));
+	assert_int_equal(add_backend("a", "127.0.0.1:1", &backend), -EOPNOTSUPP);
+	assert_non_null(strstr(error.text, "'a' redirects"));
+}
+
 static void rules_have_names_and_defaults(void **state)
 {
 	struct model_service service = {};
@@ -215,6 +235,7 @@ int main(void)
 		cmocka_unit_test_setup(no_more_than_there_is_room_for, setup),
 		cmocka_unit_test_setup(listens_are_printed_as_they_were_given, setup),
 		cmocka_unit_test_setup(workers_take_clients_whose_family_a_backend_is_not_of, setup),
+		cmocka_unit_test_setup(a_redirect_has_no_backends, setup),
 		cmocka_unit_test_setup(rules_have_names_and_defaults, setup),
 	};
 

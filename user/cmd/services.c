@@ -6,9 +6,11 @@
 #include "cmd/certificates.h"
 #include "cmd/commands.h"
 #include "cmd/print.h"
+#include "config/header.h"
 #include "core/check.h"
-#include "core/path.h"
 #include "core/endpoint.h"
+#include "core/http.h"
+#include "core/path.h"
 #include "dataplane/dataplane.h"
 
 static json_t *check_json(const struct rcxlb_check *check)
@@ -34,11 +36,13 @@ static json_t *service_json(const struct model *model, const struct model_servic
 	for (uint32_t i = 0; i < count; i++)
 		json_array_append_new(backends,
 				      json_string(endpoint_format(&model->backend[members[i]].endpoint, text)));
-	return json_pack("{s:s, s:o, s:s, s:s, s:f, s:i, s:i, s:o, s:o}", "name", service->name, "listen", listen,
-			 "hash", model_hash_name(service->hash), "balance", model_balance_name(service->balance),
-			 "load_factor", service->load_factor / 100.0, "blocked_ms", (int)service->blocked_ms,
-			 "slow_start_ms", (int)service->slow_start_ms, "health", check_json(&service->check),
-			 "backends", backends);
+	return json_pack("{s:s, s:o, s:s, s:s, s:f, s:i, s:i, s:b, s:b, s:s, s:o, s:o}", "name", service->name,
+			 "listen", listen, "hash", model_hash_name(service->hash), "balance",
+			 model_balance_name(service->balance), "load_factor", service->load_factor / 100.0,
+			 "blocked_ms", (int)service->blocked_ms, "slow_start_ms", (int)service->slow_start_ms, "tls",
+			 service->tls.certificates != 0, "http", http_is_parsed(&service->http), "redirect",
+			 http_redirect_name(&service->http), "health", check_json(&service->check), "backends",
+			 backends);
 }
 
 static int list_json(const struct model *model)
@@ -183,6 +187,50 @@ static int wished_tls(const struct arguments *arguments, struct rcxlb_tls *to, s
 	return err ? err : certificates_check_tls(to, arguments->word[0], error);
 }
 
+/* An option that may be repeated, each time given to set(). */
+static int take_each(const struct arguments *arguments, const char *option, struct rcxlb_http *to,
+		     int (*set)(struct rcxlb_http *http, const char *text, struct error *error), struct error *error)
+{
+	int err = 0;
+
+	if (argument(arguments, option) && !argument(arguments, "--http"))
+		return failed(error, -EINVAL, "%s needs --http: only a service that parses HTTP has a use for it",
+			      option);
+	for (uint32_t i = 0; i < arguments->options && !err; i++)
+		if (!strcmp(arguments->option[i]->name, option))
+			err = set(to, arguments->value[i], error);
+	return err;
+}
+
+/* A redirect is all that a service does. */
+static int wished_redirect(const struct arguments *arguments, struct rcxlb_http *to, struct error *error)
+{
+	int err = http_redirect_check(argument(arguments, "--redirect"), error);
+
+	for (uint32_t i = 0; i < arguments->options && !err; i++) {
+		const char *name = arguments->option[i]->name;
+
+		if (strcmp(name, "--redirect") && strcmp(name, "--listen"))
+			err = failed(error, -EINVAL,
+				     "--redirect and %s exclude each other: the service asks no backend and does "
+				     "nothing else",
+				     name);
+	}
+	http_defaults(to, RCXLB_HTTP_REDIRECT);
+	return err;
+}
+
+static int wished_http(const struct arguments *arguments, struct rcxlb_http *to, struct error *error)
+{
+	int err;
+
+	if (argument(arguments, "--redirect"))
+		return wished_redirect(arguments, to, error);
+	http_defaults(to, argument(arguments, "--http") ? RCXLB_HTTP_PARSED : 0);
+	err = take_each(arguments, "--trusted-proxy", to, http_trust, error);
+	return err ? err : take_each(arguments, "--set-header", to, header_set_line, error);
+}
+
 static int wished_service(const struct arguments *arguments, struct model_service *to, struct error *error)
 {
 	uint8_t hash = RCXLB_HASH_TUPLE;
@@ -205,6 +253,8 @@ static int wished_service(const struct arguments *arguments, struct model_servic
 		err = wished_rule(arguments, to, error);
 	if (!err)
 		err = wished_check(arguments, &to->check, error);
+	if (!err)
+		err = wished_http(arguments, &to->http, error);
 	return err ? err : wished_tls(arguments, &to->tls, error);
 }
 
@@ -261,6 +311,12 @@ static const struct option_spec options[] = {
 	  "add: it ends TLS with this certificate (PEM); may be repeated: a client gets the one that it asks for",
 	  true },
 	{ "--key", NULL, "FILE", "add: the private key of the --certificate before or behind it", true },
+	{ "--http", NULL, NULL,
+	  "add: its requests are parsed, and reach a backend with X-Forwarded-For, X-Real-IP and the like", false },
+	{ "--trusted-proxy", NULL, "CIDR", "add: whose own such headers are believed; may be repeated", true },
+	{ "--set-header", NULL, "NAME:VALUE", "add: backends get it instead of the client's; may be repeated", true },
+	{ "--redirect", NULL, "https", "add: it answers every request with the https address, and has no backends",
+	  false },
 	{ "--check", NULL, "auto|off|tcp|http",
 	  "add: how backends are checked; auto: the best that the instance answers to; auto if not given", false },
 	{ "--check-path", NULL, "PATH", "add: what --check http asks for; / if not given", false },
@@ -280,10 +336,13 @@ static const struct option_spec options[] = {
 
 const struct command command_services = {
 	.name = "services",
-	.usage = "[list]\nadd NAME --listen ADDR:PORT... [--hash tuple|client] [--balance RULE] [--load-factor FACTOR] "
-		 "[--blocked-ms MS] [--slow-start-ms MS] [--check auto|off|tcp|http] [--check-path PATH] "
-		 "[--check-host HOST] [--check-status STATUS] [--check-body TEXT] [--check-interval-ms MS] "
-		 "[--check-timeout-ms MS] [--rise N] [--fall N]\ndel NAME",
+	.usage =
+	    "[list]\nadd NAME --listen ADDR:PORT... [--hash tuple|client] [--balance RULE] [--load-factor FACTOR] "
+	    "[--blocked-ms MS] [--slow-start-ms MS] [--certificate FILE --key FILE]... [--http] "
+	    "[--trusted-proxy CIDR]... [--set-header NAME:VALUE]... [--check auto|off|tcp|http] [--check-path PATH] "
+	    "[--check-host HOST] [--check-status STATUS] [--check-body TEXT] [--check-interval-ms MS] "
+	    "[--check-timeout-ms MS] [--rise N] [--fall N]\n"
+	    "add NAME --listen ADDR:PORT... --redirect https\ndel NAME",
 	.summary = "what clients dial: list, add or change, delete",
 	.verbs = verbs,
 	.options = options,

@@ -8,6 +8,7 @@
 #include "cmd/commands.h"
 #include "cmd/print.h"
 #include "core/endpoint.h"
+#include "core/http.h"
 #include "core/state.h"
 #include "dataplane/dataplane.h"
 
@@ -24,7 +25,8 @@ static struct state_input input_of(const struct model_service *service, const st
 		.listens = facts->ipv4 || facts->ipv6,
 		.down = facts->down,
 		.down_reason = facts->reason,
-		.proxied = model_is_proxied(service),
+		.tls = service->tls.certificates,
+		.http = http_is_parsed(&service->http),
 		.loop = facts->loop,
 		.refused = facts->load.refused,
 	};
@@ -88,9 +90,10 @@ static json_t *service_json(const struct model *model, const struct facts *facts
 	for (uint32_t i = 0; i < count; i++)
 		json_array_append_new(backends,
 				      backend_json(service, &model->backend[members[i]], &facts->backend[members[i]]));
-	json = json_pack("{s:s, s:o, s:s, s:s, s:b, s:I, s:o}", "name", service->name, "listen", listen, "hash",
-			 model_hash_name(service->hash), "balance", model_balance_name(service->balance), "tls",
-			 service->tls.certificates != 0, "refused", (json_int_t)refused(&facts->service[id]),
+	json = json_pack("{s:s, s:o, s:s, s:s, s:b, s:b, s:s, s:I, s:o}", "name", service->name, "listen", listen,
+			 "hash", model_hash_name(service->hash), "balance", model_balance_name(service->balance), "tls",
+			 service->tls.certificates != 0, "http", http_is_parsed(&service->http), "redirect",
+			 http_redirect_name(&service->http), "refused", (json_int_t)refused(&facts->service[id]),
 			 "backends", backends);
 	if (model_is_proxied(service))
 		json_object_set_new(json, "work", work_json(service, facts, id));
@@ -255,8 +258,13 @@ static void print_for_people(const struct model *model, const struct facts *fact
 		printf("\nservice %s on", service->name);
 		for (uint32_t k = 0; k < count; k++)
 			printf(" %s", listens[k]);
-		printf(", hash %s, balance %s, refused %llu\n", model_hash_name(service->hash),
-		       model_balance_name(service->balance), (unsigned long long)refused(&facts->service[i]));
+		if (http_redirect_name(&service->http)[0])
+			printf(", redirects to %s", http_redirect_name(&service->http));
+		else
+			printf(", hash %s, balance %s%s%s", model_hash_name(service->hash),
+			       model_balance_name(service->balance), service->tls.certificates ? ", TLS" : "",
+			       http_is_parsed(&service->http) ? ", HTTP" : "");
+		printf(", refused %llu\n", (unsigned long long)refused(&facts->service[i]));
 		if (model_is_proxied(service))
 			print_work(service, facts, i);
 		print_backends(model, facts, service);

@@ -6,6 +6,7 @@
 #include "cmd/commands.h"
 #include "cmd/print.h"
 #include "core/endpoint.h"
+#include "core/http.h"
 #include "dataplane/dataplane.h"
 
 static const char *const verdicts[] = {
@@ -173,6 +174,10 @@ static int ask(const struct arguments *arguments, struct dataplane *dataplane, c
 	err = dataplane_read(dataplane, &model, error);
 	if (!err)
 		err = model_service_select(&model, argument(arguments, "--service"), &service, error);
+	if (!err && http_redirect_name(&service->http)[0])
+		err = failed(error, -ENOENT,
+			     "no client of service '%s' gets a backend: a worker redirects each request to %s",
+			     service->name, http_redirect_name(&service->http));
 	if (!err)
 		err = choose_listen(service, client, argument(arguments, "--to"), &local, error);
 	if (!err)

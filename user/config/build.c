@@ -6,6 +6,7 @@
 
 #include "core/check.h"
 #include "core/endpoint.h"
+#include "core/http.h"
 #include "core/nearest.h"
 
 #define SERVICE "services[]"
@@ -84,6 +85,23 @@ static void check_health(struct builder *builder, const struct draft_service *se
 		mistake_from(builder->mistakes, draft_line(head, HEALTH, key), key, &error);
 }
 
+/* Who answers every request himself has no use for what requests need otherwise. */
+static void check_redirect(struct builder *builder, const struct draft_service *service)
+{
+	static const char *const others[] = { "tls", "http", "backends", "backends_of", "health" };
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (draft_has(&service->head, SERVICE, others[i]))
+			mistake(builder->mistakes, draft_line(&service->head, SERVICE, others[i]), others[i],
+				"the service has redirect, with which no backend is asked and nothing else is done; "
+				"take one of the two out");
+}
+
+static bool redirects(const struct draft_service *service)
+{
+	return draft_has(&service->head, SERVICE, "redirect");
+}
+
 static void build_service(struct builder *builder, uint32_t index)
 {
 	const struct draft_service *service = &builder->draft->service[index], *twin;
@@ -108,6 +126,11 @@ static void build_service(struct builder *builder, uint32_t index)
 	for (uint32_t i = 0; i < service->certificates; i++) {
 		memcpy(wished.tls.file[i].certificate, service->tls[i].certificate, RCXLB_PATH_LEN);
 		memcpy(wished.tls.file[i].key, service->tls[i].key, RCXLB_PATH_LEN);
+	}
+	wished.http = service->http.http;
+	if (redirects(service)) {
+		check_redirect(builder, service);
+		http_defaults(&wished.http, RCXLB_HTTP_REDIRECT);
 	}
 	model_service_set(&builder->to->model, &wished, &ignored); /* why it may fail has been noted */
 }
@@ -226,6 +249,11 @@ static void build_shared(struct builder *builder, const struct draft_service *se
 				"the service has backends_of, which stands for the %s of '%s'; take one of the two out",
 				others[i], service->backends_of);
 	root = find_root(builder, service);
+	if (root && redirects(root)) {
+		mistake(builder->mistakes, draft_line(&service->head, SERVICE, "backends_of"), service->backends_of,
+			"that service has redirect, and no backends; name one that has some");
+		return;
+	}
 	from = root ? model_service_find(model, root->service.name) : NULL;
 	if (!to || !from)
 		return;
@@ -266,9 +294,10 @@ void config_build(const struct draft *draft, struct config *ret, struct mistakes
 	for (uint32_t i = 0; i < draft->services; i++)
 		build_service(&builder, i);
 	for (uint32_t i = 0; i < draft->services; i++)
-		build_backends(&builder, &draft->service[i]);
+		if (!redirects(&draft->service[i]))
+			build_backends(&builder, &draft->service[i]);
 	for (uint32_t i = 0; i < draft->services; i++)
-		if (draft->service[i].backends_of[0])
+		if (draft->service[i].backends_of[0] && !redirects(&draft->service[i]))
 			build_shared(&builder, &draft->service[i]);
 	if (!mistakes->count)
 		check_rivals(&builder);

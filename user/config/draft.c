@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/header.h"
 #include "core/check.h"
 #include "core/endpoint.h"
+#include "core/http.h"
 #include "core/number.h"
 #include "core/path.h"
 
@@ -100,6 +102,24 @@ void *draft_open_tls(void *service, struct error *error)
 		return &in->tls[in->certificates++];
 	error_set(error, "there are more than %d certificates in one service; take some out", RCXLB_MAX_CERTIFICATES);
 	return NULL;
+}
+
+void *draft_open_http(void *service, struct error *error)
+{
+	struct draft_http *http = &((struct draft_service *)service)->http;
+
+	(void)error;
+	http_defaults(&http->http, RCXLB_HTTP_PARSED);
+	return http;
+}
+
+void *draft_open_headers(void *http, struct error *error)
+{
+	struct draft_http *in = http;
+
+	(void)error;
+	in->headers.http = &in->http;
+	return &in->headers;
 }
 
 void *draft_open_agent(void *draft, struct error *error)
@@ -233,6 +253,32 @@ int draft_take_certificate(const struct draft_value *value, void *tls, struct er
 int draft_take_key(const struct draft_value *value, void *tls, struct error *error)
 {
 	return path_set(((struct draft_tls *)tls)->key, value->text, error);
+}
+
+int draft_take_redirect(const struct draft_value *value, void *service, struct error *error)
+{
+	(void)service;
+	return http_redirect_check(value->text, error);
+}
+
+int draft_take_forwarded(const struct draft_value *value, void *http, struct error *error)
+{
+	(void)http;
+	if (strcmp(value->text, "true"))
+		return failed(error, -EINVAL,
+			      "it is true: requests that are parsed are forwarded with these headers; a service "
+			      "without http parses none");
+	return 0;
+}
+
+int draft_take_trusted(const struct draft_value *value, void *http, struct error *error)
+{
+	return http_trust(&((struct draft_http *)http)->http, value->text, error);
+}
+
+int draft_take_header(const struct draft_value *value, void *headers, struct error *error)
+{
+	return header_set(((struct draft_headers *)headers)->http, value->name, value->text, error);
 }
 
 int draft_take_workers(const struct draft_value *value, void *agent, struct error *error)

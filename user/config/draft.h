@@ -41,6 +41,17 @@ struct draft_tls {
 	char key[RCXLB_PATH_LEN];
 };
 
+struct draft_headers {
+	struct draft_head head;
+	struct rcxlb_http *http; /* where they are put */
+};
+
+struct draft_http {
+	struct draft_head head;
+	struct rcxlb_http http;
+	struct draft_headers headers;
+};
+
 struct draft_service {
 	struct draft_head head;
 	struct model_service service; /* without members */
@@ -49,6 +60,7 @@ struct draft_service {
 	struct draft_health health;
 	uint32_t certificates;
 	struct draft_tls tls[RCXLB_MAX_CERTIFICATES];
+	struct draft_http http;
 	struct draft_backend *backend; /* `backends` of them */
 	uint32_t backends, room;
 };
@@ -88,6 +100,8 @@ void *draft_open_service(void *draft, struct error *error);
 void *draft_open_backend(void *service, struct error *error);
 void *draft_open_health(void *service, struct error *error);
 void *draft_open_tls(void *service, struct error *error);
+void *draft_open_http(void *service, struct error *error);
+void *draft_open_headers(void *http, struct error *error);
 void *draft_open_agent(void *draft, struct error *error);
 void *draft_open_metrics(void *draft, struct error *error);
 
@@ -109,6 +123,10 @@ int draft_take_body(const struct draft_value *value, void *health, struct error 
 int draft_take_status(const struct draft_value *value, void *health, struct error *error);
 int draft_take_certificate(const struct draft_value *value, void *tls, struct error *error);
 int draft_take_key(const struct draft_value *value, void *tls, struct error *error);
+int draft_take_redirect(const struct draft_value *value, void *service, struct error *error);
+int draft_take_forwarded(const struct draft_value *value, void *http, struct error *error);
+int draft_take_trusted(const struct draft_value *value, void *http, struct error *error);
+int draft_take_header(const struct draft_value *value, void *headers, struct error *error);
 int draft_take_workers(const struct draft_value *value, void *agent, struct error *error);
 int draft_take_metrics_listen(const struct draft_value *value, void *metrics, struct error *error);
 

@@ -10,6 +10,8 @@
 
 #include "core/check.h"
 #include "core/endpoint.h"
+#include "core/http.h"
+#include "core/prefix.h"
 #include "core/xdp.h"
 
 static json_t *backend_tree(const struct model_backend *backend)
@@ -32,7 +34,7 @@ static void put_text(json_t *tree, const char *key, const char *text, const char
 		json_object_set_new(tree, key, json_string(text));
 }
 
-static void put_number(json_t *tree, const char *key, uint32_t number, uint32_t usual)
+static void put_number(json_t *tree, const char *key, uint64_t number, uint64_t usual)
 {
 	if (number != usual)
 		json_object_set_new(tree, key, json_integer(number));
@@ -77,6 +79,44 @@ static json_t *tls_tree(const struct rcxlb_tls *tls)
 	return only;
 }
 
+static json_t *trusted_tree(const struct rcxlb_http *http)
+{
+	json_t *all = json_array();
+	char text[PREFIX_LEN];
+
+	for (uint32_t i = 0; i < http->trusted_count && i < RCXLB_MAX_TRUSTED; i++)
+		json_array_append_new(all, json_string(prefix_format(&http->trusted[i], text)));
+	return all;
+}
+
+static json_t *headers_tree(const struct rcxlb_http *http)
+{
+	json_t *set = json_object();
+
+	for (uint32_t i = 0; i < http->headers && i < RCXLB_MAX_HEADERS; i++)
+		json_object_set_new(set, http->header[i].name, json_string(http->header[i].value));
+	return json_pack("{s:o}", "set", set);
+}
+
+static json_t *http_tree(const struct rcxlb_http *http)
+{
+	json_t *tree = json_pack("{s:b}", "forwarded", 1);
+	struct rcxlb_http usual;
+
+	http_defaults(&usual, RCXLB_HTTP_PARSED);
+	put_number(tree, "head_bytes", http->head_bytes, usual.head_bytes);
+	put_number(tree, "fields", http->fields, usual.fields);
+	put_number(tree, "body_bytes", http->body_bytes, usual.body_bytes);
+	put_number(tree, "head_ms", http->head_ms, usual.head_ms);
+	put_number(tree, "body_ms", http->body_ms, usual.body_ms);
+	put_number(tree, "answer_ms", http->answer_ms, usual.answer_ms);
+	if (http->trusted_count)
+		json_object_set_new(tree, "trusted_proxies", trusted_tree(http));
+	if (http->headers)
+		json_object_set_new(tree, "headers", headers_tree(http));
+	return tree;
+}
+
 static json_t *service_tree(const struct model *model, const struct model_service *service)
 {
 	char listens[RCXLB_MAX_LISTEN][RCXLB_TEXT_LEN];
@@ -97,7 +137,13 @@ static json_t *service_tree(const struct model *model, const struct model_servic
 	put_number(tree, "slow_start_ms", service->slow_start_ms, 0);
 	if (service->tls.certificates)
 		json_object_set_new(tree, "tls", tls_tree(&service->tls));
-	json_object_set_new(tree, "backends", backends);
+	if (http_is_parsed(&service->http))
+		json_object_set_new(tree, "http", http_tree(&service->http));
+	put_text(tree, "redirect", http_redirect_name(&service->http), "");
+	if (http_redirect_name(&service->http)[0])
+		json_decref(backends); /* it has none */
+	else
+		json_object_set_new(tree, "backends", backends);
 	if (json_object_size(check))
 		json_object_set(tree, "health", check);
 	json_decref(check);
@@ -176,6 +222,22 @@ static bool is_leaf(const json_t *node)
 	return true;
 }
 
+/* A word that every reader of YAML takes for a text without quotes. */
+static bool is_plain(const char *text)
+{
+	static const char *const others[] = { "y", "n", "yes", "no", "on", "off", "true", "false", "null" };
+
+	if (!isalpha((unsigned char)text[0]))
+		return false;
+	for (const char *c = text; *c; c++)
+		if (!isalnum((unsigned char)*c) && !strchr("-_.", *c))
+			return false;
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (!strcasecmp(text, others[i]))
+			return false;
+	return true;
+}
+
 static int emit_node(yaml_emitter_t *emitter, const json_t *node);
 
 static int emit_list(yaml_emitter_t *emitter, const json_t *node)
@@ -204,27 +266,11 @@ static int emit_mapping(yaml_emitter_t *emitter, const json_t *node)
 	err = emit(emitter, &event, yaml_mapping_start_event_initialize(&event, NULL, NULL, 1, style));
 	json_object_foreach((json_t *)node, key, value) {
 		if (!err)
-			err = emit_scalar(emitter, key, false);
+			err = emit_scalar(emitter, key, !is_plain(key));
 		if (!err)
 			err = emit_node(emitter, value);
 	}
 	return err ? err : emit(emitter, &event, yaml_mapping_end_event_initialize(&event));
-}
-
-/* A word that every reader of YAML takes for a text without quotes. */
-static bool is_plain(const char *text)
-{
-	static const char *const others[] = { "y", "n", "yes", "no", "on", "off", "true", "false", "null" };
-
-	if (!isalpha((unsigned char)text[0]))
-		return false;
-	for (const char *c = text; *c; c++)
-		if (!isalnum((unsigned char)*c) && !strchr("-_.", *c))
-			return false;
-	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-		if (!strcasecmp(text, others[i]))
-			return false;
-	return true;
 }
 
 static int emit_node(yaml_emitter_t *emitter, const json_t *node)

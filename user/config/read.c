@@ -27,6 +27,7 @@ static const char *example_of(const struct config_key *key)
 	case CONFIG_SECTIONS:
 		return "a list, each entry on a line that begins with '- '";
 	case CONFIG_SECTION:
+	case CONFIG_PAIRS:
 		return "a mapping, as {KEY: VALUE}";
 	default:
 		return "a single value";
@@ -51,8 +52,11 @@ static void put(const struct config_key *key, struct draft_head *section, unsign
 {
 	uint16_t two = number;
 	uint32_t four = number;
+	uint64_t eight = number;
 	bool flag = number;
-	const void *from = key->width == sizeof(two) ? (const void *)&two : &four;
+	const void *from = key->width == sizeof(two)	? (const void *)&two
+			   : key->width == sizeof(four) ? (const void *)&four
+							: &eight;
 
 	memcpy((char *)section + key->offset, key->kind == CONFIG_FLAG ? &flag : from, key->width);
 }
@@ -102,7 +106,7 @@ static void take_flag(const struct config_key *key, const struct tree_node *node
 static void take_text(const struct config_key *key, const struct tree_node *node, struct draft_head *to,
 		      struct mistakes *mistakes)
 {
-	struct draft_value value = { node->text, node->line };
+	struct draft_value value = { .text = node->text, .line = node->line };
 	struct error error;
 
 	if (key->take(&value, to, &error))
@@ -126,6 +130,25 @@ static void take_texts(const struct config_key *key, const struct tree_node *nod
 	}
 }
 
+static void take_pairs(const struct config_key *key, const struct tree_node *node, struct draft_head *to,
+		       struct mistakes *mistakes)
+{
+	struct error error;
+
+	if (!is_kind(key, node, TREE_MAPPING, mistakes))
+		return;
+	for (const struct tree_node *entry = node->first; entry && !mistakes->more; entry = entry->next) {
+		struct draft_value value = { entry->key->text, entry->text, entry->line };
+
+		if (entry->key->kind != TREE_TEXT || entry->kind != TREE_TEXT)
+			mistake(mistakes, entry->line, key->name,
+				"a name and its value are single values, as in {NAME: VALUE}; one is %s here",
+				kind_name(entry->kind != TREE_TEXT ? entry->kind : entry->key->kind));
+		else if (key->take(&value, to, &error))
+			mistake_from(mistakes, entry->line, value.name, &error);
+	}
+}
+
 static void take_scalar(const struct config_key *key, const struct tree_node *node, struct draft_head *to,
 			struct mistakes *mistakes)
 {
@@ -142,10 +165,15 @@ static void take_scalar(const struct config_key *key, const struct tree_node *no
 }
 
 /* One section of a list, or the only one; as a mapping, or as the one text that it can be short for. */
+static bool is_bare(const struct config_key *key, const struct tree_node *node)
+{
+	return key->bare && node->kind == TREE_TEXT && node->text[0];
+}
+
 static void take_section(const struct config_key *key, const struct tree_node *node, struct draft_head *parent,
 			 struct mistakes *mistakes)
 {
-	bool bare = key->bare && node->kind == TREE_TEXT && node->text[0];
+	bool bare = is_bare(key, node);
 	const struct config_key *only;
 	char path[CONFIG_PATH_LEN];
 	struct draft_head *section;
@@ -200,8 +228,11 @@ static void take_value(const struct config_key *key, const struct tree_node *nod
 	case CONFIG_SECTIONS:
 		take_sections(key, node, to, mistakes);
 		break;
+	case CONFIG_PAIRS:
+		take_pairs(key, node, to, mistakes);
+		break;
 	case CONFIG_SECTION:
-		if (is_kind(key, node, TREE_MAPPING, mistakes))
+		if (is_bare(key, node) || is_kind(key, node, TREE_MAPPING, mistakes))
 			take_section(key, node, to, mistakes);
 		break;
 	default:

@@ -6,6 +6,7 @@
 
 #include "config/draft.h"
 #include "core/check.h"
+#include "core/http.h"
 #include "core/nearest.h"
 
 #define TEXT(section_, name_, needed_, values_, usual_, take_, purpose_)                                               \
@@ -31,6 +32,8 @@
 #define BACKEND	  "services[].backends[]"
 #define HEALTH	  "services[].health"
 #define TLS	  "services[].tls[]"
+#define HTTP	  "services[].http"
+#define HEADERS	  "services[].http.headers"
 #define AGENT	  "agent"
 #define METRICS	  "metrics"
 
@@ -70,7 +73,6 @@ static const struct config_key keys[] = {
 	  .open = draft_open_agent,
 	  .purpose = "the processes beside the kernel's programs" },
 	LATER("", "guard", "what the XDP program lets through"),
-	LATER("", "routes", "which service gets which HTTP request"),
 
 	TEXT(INTERFACE, "name", true, "the name of a network interface", NULL, draft_take_interface_name,
 	     "the interface, as ip link shows it"),
@@ -118,9 +120,18 @@ static const struct config_key keys[] = {
 	  .usual = "no TLS",
 	  .purpose =
 	      "it ends TLS, with a certificate or a list of them of which a client gets the one that it asks for" },
-	LATER(SERVICE, "http", "parse HTTP and set headers"),
+	{ .section = SERVICE,
+	  .name = "http",
+	  .kind = CONFIG_SECTION,
+	  .open = draft_open_http,
+	  .bare = "forwarded",
+	  .usual = "HTTP is not parsed",
+	  .purpose = "its requests are parsed, and reach a backend with forwarding headers" },
+	TEXT(SERVICE, "redirect", false, "https", "no redirection", draft_take_redirect,
+	     "every request is answered with the https address; no backend is asked"),
+	LATER(SERVICE, "routes", "which service gets which HTTP request"),
+	LATER(SERVICE, "acme", "the folder that answers challenges of a certificate authority"),
 	LATER(SERVICE, "handoff", "hand the client's socket to the instance"),
-	LATER(SERVICE, "redirect", "answer with the https address"),
 
 	TEXT(BACKEND, "address", true, "ADDR:PORT, or ADDR:FIRST-LAST for as many backends", NULL, draft_take_address,
 	     "where the instance listens"),
@@ -154,8 +165,46 @@ static const struct config_key keys[] = {
 	TEXT(TLS, "key", true, PATH_VALUES, NULL, draft_take_key,
 	     "the file with its private key, in PEM, which nobody but its owner may read"),
 
+	TEXT(HTTP, "forwarded", false, "true", "true", draft_take_forwarded,
+	     "backends get X-Forwarded-For, -Proto, -Host, -Port, X-Real-IP and Forwarded, and none of these from a "
+	     "client"),
+	NUMBER(HTTP, "head_bytes", CONFIG_NUMBER, HTTP_LEAST_HEAD_BYTES, HTTP_MOST_HEAD_BYTES, "15360", draft_http,
+	       http.head_bytes, "a request with a longer head is refused"),
+	NUMBER(HTTP, "fields", CONFIG_NUMBER, 1, HTTP_MOST_FIELDS, "128", draft_http, http.fields,
+	       "a request with more header fields is refused"),
+	NUMBER(HTTP, "body_bytes", CONFIG_NUMBER, 0, HTTP_MOST_BODY_BYTES, "0", draft_http, http.body_bytes,
+	       "a request with a longer body is refused; 0: none is"),
+	NUMBER(HTTP, "head_ms", CONFIG_NUMBER, HTTP_LEAST_MS, HTTP_MOST_MS, "60000", draft_http, http.head_ms,
+	       "time from the first byte of a request to the end of its head"),
+	NUMBER(HTTP, "body_ms", CONFIG_NUMBER, HTTP_LEAST_MS, HTTP_MOST_MS, "60000", draft_http, http.body_ms,
+	       "time without a byte of a body"),
+	NUMBER(HTTP, "answer_ms", CONFIG_NUMBER, HTTP_LEAST_MS, HTTP_MOST_MS, "300000", draft_http, http.answer_ms,
+	       "time until a backend has answered with a head"),
+	{ .section = HTTP,
+	  .name = "trusted_proxies",
+	  .kind = CONFIG_TEXTS,
+	  .take = draft_take_trusted,
+	  .values = "a list of addresses and CIDR blocks",
+	  .usual = "nobody is believed",
+	  .purpose = "whose forwarding headers are believed and continued" },
+	{ .section = HTTP,
+	  .name = "headers",
+	  .kind = CONFIG_SECTION,
+	  .open = draft_open_headers,
+	  .purpose = "header fields of requests" },
+	LATER(HTTP, "access_log", "a line for each request"),
+	LATER(HTTP, "affinity", "a cookie that says which backend a client had"),
+
+	{ .section = HEADERS,
+	  .name = "set",
+	  .kind = CONFIG_PAIRS,
+	  .take = draft_take_header,
+	  .values = "a mapping, as {X-Region: eu}",
+	  .usual = "none is set",
+	  .purpose = "backends get these instead of the client's" },
+
 	TEXT(AGENT, "workers", false, "auto or 1 to 64", "auto, one for each core", draft_take_workers,
-	     "processes that end TLS and relay"),
+	     "processes that end TLS, parse HTTP and relay"),
 
 	TEXT(METRICS, "listen", false, "ADDR:PORT or off", RCXLB_METRICS_LISTEN, draft_take_metrics_listen,
 	     "where they are served"),

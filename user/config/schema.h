@@ -15,12 +15,14 @@ enum config_kind {
 	CONFIG_FACTOR, /* with at most two digits behind the point; `least` and `most` are in hundredths */
 	CONFIG_FLAG,   /* true or false */
 	CONFIG_TEXTS,  /* a list of texts */
+	CONFIG_PAIRS,  /* a mapping of names to texts; take() gets each pair */
 	CONFIG_SECTION,
 	CONFIG_SECTIONS, /* a list of them */
 	CONFIG_LATER,	 /* this version does not have it yet */
 };
 
 struct draft_value {
+	const char *name; /* of a pair */
 	const char *text;
 	uint32_t line;
 };

@@ -7,6 +7,8 @@
 
 #include "core/check.h"
 #include "core/endpoint.h"
+#include "core/http.h"
+#include "core/prefix.h"
 
 #define VALUE_LEN (RCXLB_CHECK_TEXT_LEN + 16)
 
@@ -18,7 +20,7 @@ struct diff {
 
 __attribute__((format(printf, 2, 3))) static void say(struct diff *diff, const char *format, ...)
 {
-	char text[2 * VALUE_LEN + 128];
+	char text[2 * RCXLB_PATH_LEN + 128];
 	va_list list;
 
 	va_start(list, format);
@@ -44,9 +46,39 @@ static const char *const settings[] = {
 	"health.interval_ms",
 	"health.timeout_ms",
 	"health.fall",
+	"http",
+	"http.head_bytes",
+	"http.fields",
+	"http.body_bytes",
+	"http.head_ms",
+	"http.body_ms",
+	"http.answer_ms",
+	"redirect",
 };
 
 #define SETTINGS (sizeof(settings) / sizeof(settings[0]))
+
+struct value {
+	char text[VALUE_LEN];
+};
+
+/* Of a service that parses nothing, as if it did: what comes with `http` is told once. */
+static struct value *print_http(const struct rcxlb_http *http, struct value *next)
+{
+	struct rcxlb_http usual;
+
+	http_defaults(&usual, RCXLB_HTTP_PARSED);
+	snprintf(next++->text, VALUE_LEN, "%s", http_is_parsed(http) ? "on" : "off");
+	if (!http_is_parsed(http))
+		http = &usual;
+	snprintf(next++->text, VALUE_LEN, "%u", http->head_bytes);
+	snprintf(next++->text, VALUE_LEN, "%u", http->fields);
+	snprintf(next++->text, VALUE_LEN, "%llu", (unsigned long long)http->body_bytes);
+	snprintf(next++->text, VALUE_LEN, "%u", http->head_ms);
+	snprintf(next++->text, VALUE_LEN, "%u", http->body_ms);
+	snprintf(next++->text, VALUE_LEN, "%u", http->answer_ms);
+	return next;
+}
 
 static const char *or_none(const char *text)
 {
@@ -54,36 +86,38 @@ static const char *or_none(const char *text)
 }
 
 /* Their values, in the same order. */
-static void print_settings(const struct model_service *service, char to[SETTINGS][VALUE_LEN])
+static void print_settings(const struct model_service *service, struct value to[SETTINGS])
 {
 	const struct rcxlb_check *check = &service->check;
-	char(*next)[VALUE_LEN] = to;
+	struct value *next = to;
 
-	snprintf(*next++, VALUE_LEN, "%s", model_hash_name(service->hash));
-	snprintf(*next++, VALUE_LEN, "%s", model_balance_name(service->balance));
-	snprintf(*next++, VALUE_LEN, "%.2f", service->load_factor / 100.0);
-	snprintf(*next++, VALUE_LEN, "%u", service->blocked_ms);
-	snprintf(*next++, VALUE_LEN, "%u", service->slow_start_ms);
-	snprintf(*next++, VALUE_LEN, "%s", check_type_name(check->type));
-	snprintf(*next++, VALUE_LEN, "%s", or_none(check->path));
-	snprintf(*next++, VALUE_LEN, "%s", or_none(check->host));
-	snprintf(*next++, VALUE_LEN, "%s", or_none(check->body));
-	check_status_text(check, *next++);
-	snprintf(*next++, VALUE_LEN, "%u", check->rise);
-	snprintf(*next++, VALUE_LEN, "%u", check->interval_ms);
-	snprintf(*next++, VALUE_LEN, "%u", check->timeout_ms);
-	snprintf(*next++, VALUE_LEN, "%u", check->fall);
+	snprintf(next++->text, VALUE_LEN, "%s", model_hash_name(service->hash));
+	snprintf(next++->text, VALUE_LEN, "%s", model_balance_name(service->balance));
+	snprintf(next++->text, VALUE_LEN, "%.2f", service->load_factor / 100.0);
+	snprintf(next++->text, VALUE_LEN, "%u", service->blocked_ms);
+	snprintf(next++->text, VALUE_LEN, "%u", service->slow_start_ms);
+	snprintf(next++->text, VALUE_LEN, "%s", check_type_name(check->type));
+	snprintf(next++->text, VALUE_LEN, "%s", or_none(check->path));
+	snprintf(next++->text, VALUE_LEN, "%s", or_none(check->host));
+	snprintf(next++->text, VALUE_LEN, "%s", or_none(check->body));
+	check_status_text(check, next++->text);
+	snprintf(next++->text, VALUE_LEN, "%u", check->rise);
+	snprintf(next++->text, VALUE_LEN, "%u", check->interval_ms);
+	snprintf(next++->text, VALUE_LEN, "%u", check->timeout_ms);
+	snprintf(next++->text, VALUE_LEN, "%u", check->fall);
+	next = print_http(&service->http, next);
+	snprintf(next++->text, VALUE_LEN, "%s", or_none(http_redirect_name(&service->http)));
 }
 
 static void diff_settings(struct diff *diff, const struct model_service *from, const struct model_service *to)
 {
-	char before[SETTINGS][VALUE_LEN], after[SETTINGS][VALUE_LEN];
+	struct value before[SETTINGS], after[SETTINGS];
 
 	print_settings(from, before);
 	print_settings(to, after);
 	for (size_t i = 0; i < SETTINGS; i++)
-		if (strcmp(before[i], after[i]))
-			say(diff, "~ service %s: %s %s → %s", to->name, settings[i], before[i], after[i]);
+		if (strcmp(before[i].text, after[i].text))
+			say(diff, "~ service %s: %s %s → %s", to->name, settings[i], before[i].text, after[i].text);
 }
 
 static bool listens_on(const struct model_service *service, const char *text)
@@ -173,6 +207,39 @@ static void diff_certificates(struct diff *diff, char sign, const struct model_s
 			    service->name);
 }
 
+static bool trusts(const struct rcxlb_http *http, const struct rcxlb_prefix *prefix)
+{
+	for (uint32_t i = 0; i < http->trusted_count; i++)
+		if (prefix_equal(&http->trusted[i], prefix))
+			return true;
+	return false;
+}
+
+static bool sets(const struct rcxlb_http *http, const char *name, const char *value)
+{
+	for (uint32_t i = 0; i < http->headers; i++)
+		if (!strcmp(http->header[i].name, name) && !strcmp(http->header[i].value, value))
+			return true;
+	return false;
+}
+
+/* Proxies and header fields that `service` has and `other`, NULL for nobody, has not. */
+static void diff_http(struct diff *diff, char sign, const struct model_service *service,
+		      const struct model_service *other)
+{
+	const struct rcxlb_http *http = &service->http;
+	char text[PREFIX_LEN];
+
+	for (uint32_t i = 0; i < http->trusted_count; i++)
+		if (!other || !trusts(&other->http, &http->trusted[i]))
+			say(diff, "%c trusted proxy %s of %s", sign, prefix_format(&http->trusted[i], text),
+			    service->name);
+	for (uint32_t i = 0; i < http->headers; i++)
+		if (!other || !sets(&other->http, http->header[i].name, http->header[i].value))
+			say(diff, "%c header %s: %s of %s", sign, http->header[i].name, http->header[i].value,
+			    service->name);
+}
+
 static void diff_service(struct diff *diff, struct model *from, struct model *to, const struct model_service *service)
 {
 	const struct model_service *before = model_service_find(from, service->name);
@@ -189,6 +256,9 @@ static void diff_service(struct diff *diff, struct model *from, struct model *to
 	if (before)
 		diff_certificates(diff, '-', before, service);
 	diff_certificates(diff, '+', service, before);
+	if (before)
+		diff_http(diff, '-', before, service);
+	diff_http(diff, '+', service, before);
 	if (before)
 		diff_members(diff, '-', from, before, to, service);
 	diff_members(diff, '+', to, service, from, before);

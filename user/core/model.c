@@ -166,6 +166,14 @@ void model_service_defaults(struct model_service *service, uint8_t hash)
 	check_defaults(&service->check);
 }
 
+static bool has_members(const struct model_service *service)
+{
+	for (size_t i = 0; i < sizeof(service->member) / sizeof(service->member[0]); i++)
+		if (service->member[i])
+			return true;
+	return false;
+}
+
 int model_service_set(struct model *model, const struct model_service *wished, struct error *error)
 {
 	struct model_service *service = model_service_find(model, wished->name), *other;
@@ -191,6 +199,11 @@ int model_service_set(struct model *model, const struct model_service *wished, s
 	if (!service)
 		return failed(error, -ENOSPC, "there are %d services already, no room for '%s'; delete one first",
 			      RCXLB_MAX_SERVICES, wished->name);
+	if (wished->http.flags & RCXLB_HTTP_REDIRECT && has_members(service))
+		return failed(error, -EEXIST,
+			      "the service '%s' has backends, and a redirect asks none; delete them first: rcxlb "
+			      "backends del",
+			      wished->name);
 	memcpy(service->name, wished->name, sizeof(service->name));
 	service->hash = wished->hash;
 	service->balance = wished->balance;
@@ -278,6 +291,9 @@ int model_backend_add(struct model *model, struct model_service *service, const 
 	struct model_backend *backend = model_backend_find(model, NULL, endpoint);
 	char text[RCXLB_TEXT_LEN];
 
+	if (service->http.flags & RCXLB_HTTP_REDIRECT)
+		return failed(error, -EOPNOTSUPP, "the service '%s' redirects all requests, and asks no backend",
+			      service->name);
 	if (!backend) {
 		backend = free_backend(model, endpoint);
 		if (!backend)

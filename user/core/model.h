@@ -60,7 +60,8 @@ void model_service_defaults(struct model_service *service, uint8_t hash);
 
 /*
  * Adds a service, or changes the one of that name; its backends stay. `wished` holds everything but them.
- * -EEXIST when an address is another service's, -ENOSPC when there are RCXLB_MAX_SERVICES.
+ * -EEXIST when an address is another service's, or when it shall redirect and has backends; -ENOSPC when there are
+ * RCXLB_MAX_SERVICES.
  */
 int model_service_set(struct model *model, const struct model_service *wished, struct error *error);
 
@@ -78,7 +79,10 @@ struct model_backend *model_backend_find(struct model *model, const struct model
 int model_backend_select(struct model *model, const struct model_service *service,
 			 const struct rcxlb_endpoint *endpoint, struct model_backend **ret, struct error *error);
 
-/* Adds a backend to a service with weight 1, or finds it; -ENOSPC when there are RCXLB_MAX_BACKENDS. */
+/*
+ * Adds a backend to a service with weight 1, or finds it; -ENOSPC when there are RCXLB_MAX_BACKENDS, -EOPNOTSUPP
+ * when the service redirects.
+ */
 int model_backend_add(struct model *model, struct model_service *service, const struct rcxlb_endpoint *endpoint,
 		      struct model_backend **ret, struct error *error);
 

@@ -16,7 +16,7 @@ const char *state_path(const struct state_input *input)
 {
 	if (!input->listens)
 		return "none";
-	return input->proxied ? "proxied" : "direct";
+	return input->tls || input->http ? "proxied" : "direct";
 }
 
 const char *state_loop(const struct state_input *input)
@@ -40,8 +40,10 @@ const char *state_reason(const struct state_input *input)
 {
 	if (input->listens && input->down && input->down_reason)
 		return input->down_reason;
+	if (input->listens && input->http)
+		return "its service parses HTTP";
 	if (input->listens)
-		return input->proxied ? "a worker ends TLS and relays" : "";
+		return input->tls ? "a worker ends TLS and relays" : "";
 	if (input->refused)
 		return "its listening socket cannot be steered to (an MPTCP listener?)";
 	return "nobody listens there";

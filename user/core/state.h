@@ -11,7 +11,8 @@ struct state_input {
 	bool listens;
 	bool down;        /* by health check, and the check is fresh */
 	uint8_t loop;     /* enum rcxlb_loop_state */
-	bool proxied;     /* the service ends TLS */
+	bool tls;         /* the service ends it */
+	bool http;        /* the service parses it */
 	const char *down_reason; /* why it is down, in words, or NULL */
 	uint32_t refused; /* errno with which its listener was refused, or 0 */
 };

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What is said of services that parse HTTP or redirect: options, files, status; nothing is sent here."""
+import json
+
+import pytest
+
+from harness.agent import workers_of
+from harness.poll import wait_until
+
+HTTP = ["--http", "--trusted-proxy", "192.0.2.0/24", "--trusted-proxy", "2001:db8::1",
+        "--set-header", "X-Region: eu", "--set-header", "X-Empty-Not:a: b"]
+
+
+@pytest.fixture(name="site")
+def _site(lab):
+    lab.load_with(3001)
+    lab.rcxlb("services", "add", "default", "--listen", "*:3000", *HTTP)
+    lab.rcxlb("services", "add", "plain", "--listen", "*:80", "--redirect", "https")
+    return lab
+
+
+def entry(lab, name):
+    return next(each for each in json.loads(lab.rcxlb("config", "--json"))["services"] if each["name"] == name)
+
+
+def differences(lab, text):
+    path = lab.folder / "rcxlb.yaml"
+    path.write_text(text, encoding="utf-8")
+    return lab.rcxlb("reload", "-c", path).splitlines()
+
+
+def test_options_are_what_a_file_says(site):
+    assert entry(site, "default")["http"] == {
+        "forwarded": True, "trusted_proxies": ["192.0.2.0/24", "2001:db8::1/128"],
+        "headers": {"set": {"X-Region": "eu", "X-Empty-Not": "a: b"}},
+    }
+    assert entry(site, "plain") == {
+        "name": "plain", "listen": ["*:80"], "hash": "tuple", "balance": "least", "redirect": "https",
+    }
+    assert differences(site, site.rcxlb("config")) == ["no difference"]
+    assert differences(site, site.rcxlb("config", "--json")) == ["no difference"]
+
+
+def test_what_is_not_said_again_is_gone(site):
+    site.rcxlb("services", "add", "default", "--listen", "*:3000", "--http")
+    assert entry(site, "default")["http"] == {"forwarded": True}
+    site.rcxlb("services", "add", "default", "--listen", "*:3000")
+    assert "http" not in entry(site, "default")
+
+
+def test_status_and_services_tell_it(site):
+    site.instances(3001)
+    for services in (site.rcxlb.status()["services"], site.rcxlb.json("services")["services"]):
+        told = {each["name"]: (each["tls"], each["http"], each["redirect"]) for each in services}
+        assert told == {"default": (False, True, ""), "plain": (False, False, "https")}
+    backend = site.rcxlb.backend("127.0.0.1:3001")
+    assert (backend["path"], backend["reason"]) == ("proxied", "its service parses HTTP")
+    lines = site.rcxlb("status").splitlines()
+    assert next(line for line in lines if "default" in line).endswith("balance least, HTTP, refused 0")
+    assert next(line for line in lines if "plain" in line).endswith("on *:80, redirects to https, refused 0")
+
+
+def test_a_redirect_and_backends_exclude_each_other(site):
+    result = site.rcxlb.attempt("backends", "add", "-s", "plain", "127.0.0.1:3002")
+    assert result.code == 1 and "'plain' redirects" in result.err, str(result)
+    result = site.rcxlb.attempt("services", "add", "default", "--listen", "*:3000", "--redirect", "https")
+    assert result.code == 1 and "'default' has backends" in result.err, str(result)
+    result = site.rcxlb.attempt("why", "192.0.2.9:1000", "-s", "plain")
+    assert result.code == 1 and "redirects each request to https" in result.err, str(result)
+
+
+def test_each_difference_is_told(site):
+    text = site.rcxlb("config")
+    changed = text.replace("forwarded: true", "forwarded: true\n    answer_ms: 1000").replace("eu", "us")
+    changed = changed.replace('"192.0.2.0/24", ', "")
+    assert sorted(differences(site, changed)) == [
+        "+ header X-Region: us of default",
+        "- header X-Region: eu of default",
+        "- trusted proxy 192.0.2.0/24 of default",
+        "~ service default: http.answer_ms 300000 → 1000",
+    ]
+    assert entry(site, "default")["http"]["answer_ms"] == 1000
+    off = "services:\n- {name: default, listen: ['*:3000'], backends: [127.0.0.1:3001]}\n- {name: plain, listen: ['*:80']}\n"
+    assert sorted(differences(site, off)) == [
+        "- header X-Empty-Not: a: b of default",
+        "- header X-Region: us of default",
+        "- trusted proxy 2001:db8::1/128 of default",
+        "~ service default: http on → off",
+        "~ service default: http.answer_ms 1000 → 300000",
+        "~ service plain: redirect https → none",
+    ]
+
+
+def test_a_plain_service_has_workers_as_long_as_it_parses(lab):
+    """Not counted by their number: a crew that goes and one that comes overlap."""
+    lab.rcxlb("load", "eth0")
+    assert not workers_of(lab)
+    lab.rcxlb("services", "add", "default", "--listen", "*:3000", "--http")
+    wait_until(lambda: workers_of(lab), "workers")
+    lab.rcxlb("services", "add", "default", "--listen", "*:3000")
+    wait_until(lambda: not workers_of(lab), "no workers")

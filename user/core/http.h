@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The rules of what a service makes of HTTP, one for options and configuration files alike. Pure. */
+#ifndef CORE_HTTP_H
+#define CORE_HTTP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/error.h"
+#include "rcxlb/abi.h"
+
+#define HTTP_LEAST_HEAD_BYTES 1024
+#define HTTP_MOST_HEAD_BYTES  RCXLB_HTTP_HEAD_BYTES /* with what is added, an instance of Node.js must take it */
+#define HTTP_MOST_FIELDS      RCXLB_HTTP_FIELDS
+#define HTTP_MOST_BODY_BYTES  0x7fffffffffffffff /* what JSON can say */
+#define HTTP_LEAST_MS	      100
+#define HTTP_MOST_MS	      86400000
+
+/* Sets it to what it is when the operator says nothing but these of enum rcxlb_http_flags; 0: nothing is parsed. */
+void http_defaults(struct rcxlb_http *http, uint32_t flags);
+
+/* Are requests parsed and given to backends? Not where all are redirected. */
+bool http_is_parsed(const struct rcxlb_http *http);
+
+/* Where requests are redirected to: "https", else empty. */
+const char *http_redirect_name(const struct rcxlb_http *http);
+
+/* Reads it: 0, or -EINVAL with a sentence. */
+int http_redirect_check(const char *text, struct error *error);
+
+/* One more proxy, or CIDR block of them, whose forwarding headers are believed. 0; or -EINVAL, -E2BIG or -EEXIST with a
+ * sentence. */
+int http_trust(struct rcxlb_http *http, const char *text, struct error *error);
+
+#endif
