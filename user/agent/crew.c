@@ -95,8 +95,9 @@ static void close_listeners(struct start *start)
 }
 
 /* IPv4 first; IPv6 where the host has it. */
-static int prepare_service(struct start *start, uint32_t id, struct error *error)
+static int prepare_service(struct start *start, const struct model *model, uint32_t id, struct error *error)
 {
+	const struct rcxlb_http *http = &model->service[id].http;
 	struct worker_service *service = &start->service[start->count];
 	int *listener = start->listener[start->count];
 
@@ -104,6 +105,7 @@ static int prepare_service(struct start *start, uint32_t id, struct error *error
 		.id = id,
 		.listeners = listener,
 		.tls = start->material->tls[id].count ? &start->material->tls[id] : NULL,
+		.http = http->flags ? http : NULL,
 	};
 	for (int ipv6 = 0; ipv6 < 2; ipv6++) {
 		int fd = listening_socket(ipv6, error);
@@ -133,7 +135,7 @@ static int prepare(const struct crew *crew, struct material *material, struct st
 	start->material = material;
 	for (uint32_t id = 0; id < RCXLB_MAX_SERVICES && !err; id++)
 		if (is_served(crew, material, id))
-			err = prepare_service(start, id, error);
+			err = prepare_service(start, crew->model, id, error);
 	return err;
 }
 

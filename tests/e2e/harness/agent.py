@@ -127,6 +127,11 @@ def audience(lab):
     return _value(lab, "audience", 0)["until"]
 
 
+def crew_number(lab):
+    """Another one when all workers of another crew have taken over."""
+    return _value(lab, "crew", 0)["number"]
+
+
 def _value(lab, name, key):
     shown = bpftool("map", "lookup", "pinned", str(lab.rcxlb.pins / name), "key", *_bytes(struct.pack("I", key)))
     return shown["formatted"]["value"]

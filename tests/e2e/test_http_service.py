@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Services that parse HTTP, of a loaded rcxlb with Node.js behind it: what instances see, redirects, reloads."""
+import threading
+
+import pytest
+
+from harness import settings
+from harness.agent import crew_number
+from harness.browser import Browser, WebSocket, meteor
+from harness.lab import CLIENTS4, HOST4, HOST6, Lab, node_reason
+from harness.poll import wait_until
+from harness.tls import make_identity
+
+pytestmark = pytest.mark.skipif(bool(node_reason()), reason=node_reason())
+
+PLAIN, TLS = (3000, False), (443, True)
+CONFIG = """\
+interfaces: [eth0]
+services:
+- name: plain
+  listen: ["*:3000"]
+  backends: ["127.0.0.1:3001-3002"]
+  health: {{type: "off"}}
+  http: {{{http} headers: {{set: {{X-Turn: t{turn}{fields}}}}}}}
+- name: secure
+  listen: ["*:443"]
+  backends_of: plain
+  tls: {{certificate: {identity.certificate}, key: {identity.key}}}
+  http: {{{http} headers: {{set: {{X-Turn: t{turn}{fields}}}}}}}
+- {{name: away, listen: ["*:80"], redirect: https}}
+"""
+
+
+class Site:
+    """Two instances behind a plain and a TLS service, and a service that redirects."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.identity = make_identity(lab.folder, "first", "chat.test")
+        self.path = lab.folder / "rcxlb.yaml"
+        self.said = None
+        self.turn = 0
+
+    def _write(self, http="", fields=""):
+        self.turn += 1
+        self.said = (http, fields)
+        self.path.write_text(CONFIG.format(http=http, fields=fields, identity=self.identity,
+                                           turn=self.turn), encoding="utf-8")
+
+    def start(self, status=200):
+        self._write()
+        self.lab.rcxlb("load", "-c", self.path)
+        wait_until(lambda: self._answers(status), "a worker answers")
+        return self
+
+    def become(self, http="", fields=""):
+        """Workers that know this are there."""
+        if self.said != (http, fields):
+            self.reload(http, fields)
+        return self
+
+    def reload(self, http="", fields=""):
+        self._write(http, fields)
+        before = crew_number(self.lab)
+        self.lab.rcxlb("reload")
+        wait_until(lambda: crew_number(self.lab) != before, "the new workers")
+        assert self.ask(TLS)["X-Turn"] == f"t{self.turn}"
+
+    def browser(self, kind, **more):
+        port, tls = kind
+        return Browser(self.lab, port, tls, **more)
+
+    def ask(self, kind, **more):
+        """A request on a connection of its own."""
+        browser = self.browser(kind)
+        seen = browser.ask(**more)
+        browser.close()
+        return seen
+
+    def _answers(self, status):
+        try:
+            return self.browser(PLAIN).answer().status == status
+        except OSError:
+            return False
+
+
+@pytest.fixture(name="running", scope="module")
+def _running(bpffs):
+    """One for all tests: Node.js takes its time to start."""
+    del bpffs
+    lab = Lab()
+    for number in (1, 2):
+        meteor(lab, f"i{number}", 3000 + number)
+    yield Site(lab).start()
+    lab.close()
+
+
+@pytest.fixture(name="site")
+def _site(running):
+    return running.become()
+
+
+@pytest.mark.parametrize("address", [HOST4, HOST6])
+@pytest.mark.parametrize("kind, proto", [(PLAIN, "http"), (TLS, "https")], ids=["plain", "tls"])
+def test_the_instance_is_told_the_client_and_nothing_that_it_says_of_itself(site, kind, proto, address):
+    browser = site.browser(kind, address=address)
+    client, port = browser.own
+    seen = browser.ask("/a?b=c", X_Forwarded_For="203.0.113.9", X_Real_IP="203.0.113.9", Forwarded="for=203.0.113.9",
+                       X_Forwarded_Proto="gopher", X_Forwarded_Server="me")
+    assert (seen.url, seen["Host"]) == ("/a?b=c", "chat.test")
+    assert (seen["X-Forwarded-For"], seen["X-Real-IP"]) == (client, client)
+    assert (seen["X-Forwarded-Proto"], seen["X-Forwarded-Host"], seen["X-Forwarded-Port"]) == (
+        proto, "chat.test", str(kind[0]))
+    assert seen["Forwarded"].endswith(f";proto={proto}") and client in seen["Forwarded"]
+    assert seen["X-Forwarded-Server"] is None
+    if address == HOST4:
+        assert seen.peer == (client, port), "its socket has the client's address too"
+
+
+def test_a_trusted_proxy_is_believed_and_nobody_else(running):
+    site = running.become(http=f"trusted_proxies: [{CLIENTS4[0]}],")
+    trusted, other = (asked_by_proxy(site, source) for source in CLIENTS4[:2])
+    assert trusted["X-Forwarded-For"] == f"203.0.113.9, {CLIENTS4[0]}"
+    assert trusted["X-Real-IP"] == "203.0.113.9"
+    assert (other["X-Forwarded-For"], other["X-Real-IP"]) == (CLIENTS4[1], CLIENTS4[1])
+
+
+def asked_by_proxy(site, source):
+    return site.browser(PLAIN, source=source).ask(X_Forwarded_For="203.0.113.9", X_Real_IP="203.0.113.9")
+
+
+def test_who_forces_tls_is_content_with_it(lab):
+    """Without X-Forwarded-Proto this would be a circle."""
+    meteor(lab, "one", 3001, FORCE_SSL="1")
+    site = Site(lab).start(status=302)
+    away = site.browser(PLAIN).answer("/a")
+    assert (away.status, away.getheader("Location")) == (302, "https://chat.test/a")
+    assert site.browser(TLS).ask("/a").instance == "one"
+
+
+@pytest.mark.parametrize("kind, proto", [(PLAIN, "http"), (TLS, "https")], ids=["plain", "tls"])
+def test_a_websocket(site, kind, proto):
+    browser = site.browser(kind)
+    websocket = WebSocket(browser)
+    name, client, said = websocket.greeting.split()
+    assert name in ("i1", "i2") and (client, said) == (browser.own[0], proto)
+    assert all(websocket.echoes(f"message {turn}") for turn in range(20))
+
+
+def test_many_requests_on_one_connection_and_a_body(site):
+    browser = site.browser(TLS)
+    first = browser.ask()
+    assert all(browser.ask().instance == first.instance for _ in range(20))
+    assert browser.ask(method="POST", body=b"x" * 300000).body == 300000
+
+
+def test_a_redirecting_service(site):
+    kept = site.browser((80, False))
+    for browser, method, status in ((kept, "GET", 301), (kept, "HEAD", 301), (site.browser((80, False)), "POST", 308),
+                                    (kept, "GET", 301)):
+        answer = browser.answer("/a/b?c=d", method=method)
+        assert (answer.status, answer.getheader("Location")) == (status, "https://chat.test/a/b?c=d"), method
+
+
+def test_without_an_instance_there_is_an_answer(lab):
+    site = Site(lab).start(status=503)
+    assert site.browser(TLS).answer().getheader("Retry-After")
+
+
+def test_fields_that_are_set_come_instead_of_the_clients(running):
+    site = running.become(fields=", X-Region: eu, User-Agent: rcxlb")
+    seen = site.browser(TLS).ask(User_Agent="me", X_Region="us")
+    assert (seen["User-Agent"], seen["X-Region"]) == ("rcxlb", "eu")
+
+
+def test_a_limit_that_is_set_holds(running):
+    site = running.become(http="head_bytes: 1024, body_bytes: 1000,")
+    assert site.browser(PLAIN).answer(X_Long="x" * 1100).status == 431
+    assert site.browser(PLAIN).answer(method="POST", body=b"x" * 1001).status == 413
+    assert site.browser(PLAIN).ask(method="POST", body=b"x" * 1000).body == 1000
+
+
+class Load:
+    """Clients that ask all the time, on kept connections and on new ones; `wrong` is what went wrong."""
+
+    def __init__(self, site, kinds=(PLAIN, TLS)):
+        self.site = site
+        self.asked, self.wrong = 0, []
+        self.over = threading.Event()
+        self.threads = [threading.Thread(target=self._ask, args=(kind, kept)) for kind in kinds for kept in (1, 20)]
+        for thread in self.threads:
+            thread.start()
+
+    def _ask(self, kind, kept):
+        while not self.over.is_set():
+            try:
+                browser = self.site.browser(kind)
+                for _ in range(kept):
+                    answer = browser.answer()
+                    self.asked += 1
+                    if answer.status != 200:
+                        self.wrong.append(answer.status)
+                    if answer.getheader("Connection") == "close":
+                        break
+                browser.close()
+            except OSError as problem:
+                self.wrong.append(problem)
+
+    def end(self):
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+
+
+def test_reloads_under_load_lose_no_request(site):
+    websockets = [WebSocket(site.browser(kind)) for kind in (PLAIN, TLS) for _ in range(3)]
+    load = Load(site)
+    for _ in range(settings.scaled(2, least=2)):
+        site.reload()
+    load.end()
+    assert not load.wrong and load.asked > 10, load.wrong[:5]
+    assert all(websocket.echoes() for websocket in websockets)
