@@ -83,6 +83,49 @@ static void own_answers_are_answers(void **state)
 }
 
 static const struct {
+	const char *what, *request, *text;
+	bool keep;
+} redirects[] = {
+	{ "a GET", "GET /a?b HTTP/1.1\r\nHost: h.test\r\n\r\n",
+	  "HTTP/1.1 301 Moved Permanently\r\nLocation: https://h.test/a?b\r\nContent-Length: 0\r\n\r\n", true },
+	{ "the port was another scheme's", "HEAD / HTTP/1.1\r\nHost: h:8080\r\n\r\n",
+	  "HTTP/1.1 301 Moved Permanently\r\nLocation: https://h/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+	  false },
+	{ "an IPv6 address keeps its brackets", "GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n",
+	  "HTTP/1.1 301 Moved Permanently\r\nLocation: https://[::1]/\r\nContent-Length: 0\r\n\r\n", true },
+	{ "a POST keeps its method", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n",
+	  "HTTP/1.1 308 Permanent Redirect\r\nLocation: https://h/\r\nContent-Length: 0\r\n\r\n", true },
+	{ "two slashes are a path", "GET //evil.test/ HTTP/1.1\r\nHost: h\r\n\r\n",
+	  "HTTP/1.1 301 Moved Permanently\r\nLocation: https://h//evil.test/\r\nContent-Length: 0\r\n\r\n", true },
+	{ "an absolute target without a path", "GET http://h?a HTTP/1.1\r\nHost: h\r\n\r\n",
+	  "HTTP/1.1 301 Moved Permanently\r\nLocation: https://h/?a\r\nContent-Length: 0\r\n\r\n", true },
+	{ "the asterisk has no path", "OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n",
+	  "HTTP/1.1 308 Permanent Redirect\r\nLocation: https://h/\r\nContent-Length: 0\r\n\r\n", true },
+	{ "HTTP/1.0 is told that it is kept", "GET / HTTP/1.0\r\nHost: h\r\nConnection: keep-alive\r\n\r\n",
+	  "HTTP/1.1 301 Moved Permanently\r\nLocation: https://h/\r\nContent-Length: 0\r\nConnection: "
+	  "keep-alive\r\n\r\n",
+	  true },
+};
+
+static void redirected(void **state)
+{
+	(void)state;
+	for (size_t r = 0; r < LENGTH(redirects); r++) {
+		const char *text = redirects[r].text;
+		char to[HTTP1_ANSWER_ROOM];
+		ssize_t length;
+
+		http1_requests_init(&parser, buffer, &http1_default_limits, false);
+		feed(redirects[r].request);
+		length = http1_redirect_write(&parser.head, redirects[r].keep, to, sizeof(to));
+		check(length == (ssize_t)strlen(text) && !memcmp(to, text, length), redirects[r].what);
+		for (ssize_t room = 0; room < length; room++)
+			check(http1_redirect_write(&parser.head, redirects[r].keep, to, room) ==
+				  -ENOSPC, redirects[r].what);
+	}
+}
+
+static const struct {
 	const char *what, *name, *value;
 	bool fine;
 } headers[] = {
@@ -290,17 +333,12 @@ static void ends_of_input(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(own_answers),
-		cmocka_unit_test(own_answers_are_answers),
-		cmocka_unit_test(configured_headers),
-		cmocka_unit_test(chunk_heads),
-		cmocka_unit_test(head_limit_to_the_byte),
-		cmocka_unit_test(largest_heads),
-		cmocka_unit_test(room_to_the_byte),
-		cmocka_unit_test(after_an_upgrade),
-		cmocka_unit_test(resumed_without_an_upgrade),
-		cmocka_unit_test(idle_instances),
-		cmocka_unit_test(ends_of_input),
+		cmocka_unit_test(own_answers),	    cmocka_unit_test(own_answers_are_answers),
+		cmocka_unit_test(redirected),	    cmocka_unit_test(configured_headers),
+		cmocka_unit_test(chunk_heads),	    cmocka_unit_test(head_limit_to_the_byte),
+		cmocka_unit_test(largest_heads),    cmocka_unit_test(room_to_the_byte),
+		cmocka_unit_test(after_an_upgrade), cmocka_unit_test(resumed_without_an_upgrade),
+		cmocka_unit_test(idle_instances),   cmocka_unit_test(ends_of_input),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
