@@ -407,6 +407,7 @@ struct rcxlb_tally {
 	__u64 relay_ends[RCXLB_RELAY_ENDS];
 	__u64 bytes_up, bytes_down; /* to instances, to clients */
 	/* Of services that parse HTTP. */
+	__u64 dismissed;	/* connections without a request that made room for others */
 	__u64 requests;		/* whose head was accepted */
 	__u64 request_retries;	/* of these, sent to an instance a second time */
 	__u64 answers[RCXLB_STATUS_CLASSES]; /* heads given to clients; the first is 1xx */
@@ -546,7 +547,7 @@ RCXLB_SIZE(rcxlb_exits, 80);
 RCXLB_SIZE(rcxlb_event, 72);
 RCXLB_SIZE(rcxlb_peer, 44);
 RCXLB_SIZE(rcxlb_worker, 528);
-RCXLB_SIZE(rcxlb_tally, 440);
+RCXLB_SIZE(rcxlb_tally, 448);
 RCXLB_SIZE(rcxlb_why, 472);
 RCXLB_SIZE(rcxlb_listener, 20);
 RCXLB_SIZE(rcxlb_interface, 20);

@@ -482,6 +482,25 @@ def test_idle_clients_hold_no_buffers(make):
     assert pair.worker["picked"] == recorder.accepted == 200
 
 
+def test_clients_without_a_request_make_room_for_others(make):
+    pair = make("plain", "--connections", 3)
+    recorder = Recorder(pair.listener)
+    busy = pair.client()
+    busy.sendall(b"GET / HTTP/1.1\r\nHost:")
+    idle = [pair.client() for _ in range(2)]
+    for client in idle:
+        client.sendall(GET)
+        assert Reader(client).message().body == b"GET /"
+    late = pair.client()
+    late.sendall(GET)
+    assert Reader(late).message().body == b"GET /"  # not before the others have been idle for a second
+    assert closes(idle[0])
+    busy.sendall(b" h\r\n\r\n")
+    assert Reader(busy).message().body == b"GET /"
+    assert pair.worker["dismissed"] == 1
+    assert recorder.accepted == 4
+
+
 @each_kind
 def test_a_worker_that_drains_closes_behind_the_next_answer(make, kind):
     pair = make(kind)

@@ -371,6 +371,7 @@ static json_t *counters_json(const struct program *program)
 	PUT(unserved);
 	PUT(bytes_up);
 	PUT(bytes_down);
+	PUT(dismissed);
 	PUT(requests);
 	PUT(request_retries);
 	PUT(answers_cut);
@@ -398,12 +399,16 @@ static void on_control(evutil_socket_t fd, short what, void *arg)
 {
 	int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
 	json_t *json;
+	char *text;
 
 	(void)what;
 	if (peer < 0)
 		return;
 	json = counters_json(arg);
-	json_dumpfd(json, peer, 0);
+	text = json_dumps(json, 0); /* json_dumpfd() writes byte by byte */
+	if (text && send(peer, text, strlen(text), MSG_NOSIGNAL) < 0)
+		fprintf(stderr, "worker: %s\n", strerror(errno));
+	free(text);
 	json_decref(json);
 	close(peer);
 }

@@ -13,6 +13,8 @@
 #include "proxy/http_conversation.h"
 #include "proxy/reach.h"
 
+#define IDLE_GRACE_MS 1000 /* a client that had its answer so lately may be about to ask again */
+
 enum phase { PHASE_HANDSHAKE, PHASE_FIRST, PHASE_REACH, PHASE_RELAY, PHASE_HTTP };
 
 struct connection {
@@ -375,6 +377,7 @@ void connections_init(struct connections *connections)
 	*connections = (struct connections){ .base = NULL };
 	TAILQ_INIT(&connections->all);
 	TAILQ_INIT(&connections->handshaking);
+	TAILQ_INIT(&connections->idle);
 }
 
 void connections_free(struct connections *connections)
@@ -423,4 +426,14 @@ void connections_evict(struct connections *connections)
 	handshake_abandon(&oldest->handshake);
 	oldest->counters->sum.handshakes_evicted++;
 	refuse(oldest);
+}
+
+void connections_dismiss(struct connections *connections)
+{
+	struct http_conversation *idle = TAILQ_FIRST(&connections->idle);
+
+	if (!idle || clock_ms() - idle->since_ms < IDLE_GRACE_MS)
+		return;
+	idle->counters->sum.dismissed++;
+	http_conversation_dismiss(idle);
 }

@@ -10,8 +10,10 @@
 #include "proxy/worker.h"
 
 struct connection;
+struct http_conversation;
 struct http_service;
 TAILQ_HEAD(connection_list, connection);
+TAILQ_HEAD(http_conversation_list, http_conversation);
 
 /* What all connections of a worker share. */
 struct connections {
@@ -25,6 +27,7 @@ struct connections {
 	uint32_t count, handshakes; /* of all services, now: clients; those in their handshake */
 	struct connection_list all;
 	struct connection_list handshaking; /* oldest first */
+	struct http_conversation_list idle; /* between requests; longest first */
 	/* A connection has ended, or left its handshake: there is room for another. Not with connections_free(). */
 	void (*room)(void *data);
 	void *data;
@@ -56,5 +59,8 @@ int64_t connections_oldest_handshake(const struct connections *connections);
 
 /* Ends the oldest handshake. */
 void connections_evict(struct connections *connections);
+
+/* Ends the connection that has been without a request for longest, if any has been for a moment. */
+void connections_dismiss(struct connections *connections);
 
 #endif

@@ -10,7 +10,8 @@
 
 #define TURN_READS   8	   /* before others have their turn */
 #define KEEP_MS	     75000 /* a client's connection without a request */
-#define LINGER_MS    5000
+#define LINGER_MS    30000
+#define SILENT_MS    5000 /* of these, without a byte */
 #define LINGER_BYTES (16 << 20)
 #define FINISH_MS    5000 /* to tell the client the end */
 #define FINISH_POLL  2
@@ -137,8 +138,10 @@ static bool linger(struct http_conversation *c)
 		buffers_give(&c->shared->buffers, buffer);
 	}
 	c->client_readable = n == BUFFER_SIZE || (n > 0 && side_has_pending(&c->client));
-	if (n > 0)
+	if (n > 0) {
 		c->dropped += (uint64_t)n;
+		c->moved_ms = c->now_ms;
+	}
 	if (c->dropped > LINGER_BYTES || (n <= 0 && n != -EAGAIN))
 		http_over(c, false);
 	return n > 0;
@@ -182,6 +185,13 @@ static int64_t talk_limit(const struct http_conversation *c)
 	return limit;
 }
 
+static int64_t linger_limit(const struct http_conversation *c)
+{
+	int64_t silent = c->moved_ms + SILENT_MS, all = c->since_ms + LINGER_MS;
+
+	return silent < all ? silent : all;
+}
+
 static int64_t deadline(const struct http_conversation *c)
 {
 	int64_t until;
@@ -199,7 +209,7 @@ static int64_t deadline(const struct http_conversation *c)
 	case HTTP_CLOSING:
 		return c->finish_polls ? c->now_ms + FINISH_POLL : c->since_ms + FINISH_MS;
 	case HTTP_LINGERING:
-		return c->since_ms + LINGER_MS;
+		return linger_limit(c);
 	default:
 		return NEVER;
 	}
@@ -395,8 +405,15 @@ void http_conversation_start(struct http_conversation *c)
 	}
 }
 
+void http_conversation_dismiss(struct http_conversation *c)
+{
+	c->now_ms = clock_ms();
+	http_leave(c);
+	turn(c);
+}
+
 void http_conversation_abandon(struct http_conversation *c)
 {
-	c->reset = true;
+	http_over(c, true);
 	end(c);
 }

@@ -19,6 +19,7 @@
 #define HTTP_HURRY_MS 1000 /* so much before the instance would it is closed */
 
 enum http_state {
+	HTTP_BEGINNING,
 	HTTP_AWAITING,	/* nothing of a request has come */
 	HTTP_READING,	/* its head is coming */
 	HTTP_REACHING,	/* it is to go to an instance that is being connected to */
@@ -29,6 +30,7 @@ enum http_state {
 };
 
 struct http_conversation {
+	TAILQ_ENTRY(http_conversation) idle; /* while the state is HTTP_AWAITING */
 	/* The owner sets these. */
 	struct connections *shared;
 	struct worker_counters *counters;
@@ -71,6 +73,9 @@ void http_conversation_start(struct http_conversation *conversation);
 
 /* What the way to an instance came to: a connected socket or -errno. */
 void http_conversation_reached(struct http_conversation *conversation, int fd);
+
+/* Ends one that is HTTP_AWAITING, as its time limit would. */
+void http_conversation_dismiss(struct http_conversation *conversation);
 
 /* Ends it at once, with RSTs, without calling `ended`. */
 void http_conversation_abandon(struct http_conversation *conversation);

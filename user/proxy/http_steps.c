@@ -7,6 +7,10 @@
 
 void http_enter(struct http_conversation *c, enum http_state state)
 {
+	if (c->state == HTTP_AWAITING)
+		TAILQ_REMOVE(&c->shared->idle, c, idle);
+	if (state == HTTP_AWAITING)
+		TAILQ_INSERT_TAIL(&c->shared->idle, c, idle);
 	c->state = state;
 	c->since_ms = c->now_ms;
 }
@@ -27,6 +31,7 @@ void http_leave(struct http_conversation *c)
 {
 	if (!c->requests)
 		c->counters->sum.silent++;
+	http_drop_instance(c, false);
 	http_close_client(c, false);
 }
 

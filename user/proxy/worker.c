@@ -96,10 +96,8 @@ static bool accept_one(struct listener *listener)
 	socklen_t peer_size = sizeof(peer), own_size = sizeof(own);
 	int fd;
 
-	if (!has_room(worker, listener->service)) {
-		pause_accepting(worker, listener->service);
+	if (!has_room(worker, listener->service))
 		return false;
-	}
 	fd = accept4(listener->fd, (struct sockaddr *)&peer, &peer_size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0) {
 		if (is_out_of_resources(errno))
@@ -120,11 +118,19 @@ static bool accept_one(struct listener *listener)
 	return true;
 }
 
+/* Somebody waits. A client without a request makes room for him, as at the end of its time. */
 static void on_listener(evutil_socket_t fd, short what, void *arg)
 {
+	struct listener *listener = arg;
+	struct connections *connections = &listener->worker->connections;
+
 	(void)fd;
 	(void)what;
-	for (int i = 0; i < ACCEPT_BATCH && accept_one(arg); i++)
+	if (connections->count >= connections->limits.connections)
+		connections_dismiss(connections);
+	if (!has_room(listener->worker, listener->service))
+		pause_accepting(listener->worker, listener->service);
+	for (int i = 0; i < ACCEPT_BATCH && accept_one(listener); i++)
 		;
 }
 
