@@ -565,15 +565,17 @@ def test_an_idle_kept_connection_is_closed_before_the_instance_would(make):
     assert pair.worker["open"] == 1  # the client stays
 
 
-def test_surplus_bytes_end_a_kept_connection(make):
+@pytest.mark.parametrize("pipelined", [False, True])
+def test_surplus_bytes_end_a_kept_connection(make, pipelined):
     pair = make("plain")
-    client, instance = pair.asked()
+    client, instance = pair.asked(GET * (1 + pipelined))
     Reader(instance).message()
     instance.sendall(answer(b"ok") + answer(b"nobody asked"))
     answers = Reader(client)
     assert answers.message().body == b"ok"
     assert closes(instance)
-    client.sendall(GET)
+    if not pipelined:
+        client.sendall(GET)
     instance = pair.place.accepted(pair.listener)
     Reader(instance).message()
     instance.sendall(answer(b"second"))
