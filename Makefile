@@ -52,7 +52,7 @@ PROXY_WORKER := $(BUILD)/tests/proxy/worker
 # The HTTP/1 core for tests in other languages.
 HTTP1_DRIVER := $(BUILD)/tests/http1/driver
 # Fuzz programs: one source each, with the pure parts built anew under the sanitizers.
-FUZZ_SOURCES := $(wildcard user/core/*.c user/config/*.c user/proxy/http1_*.c)
+FUZZ_SOURCES := $(wildcard user/core/*.c user/config/*.c user/proxy/http1_*.c) user/proxy/proxy_header.c
 FUZZ_SECONDS ?= 60
 
 .PHONY: all help test-programs install lint clean
@@ -107,7 +107,7 @@ $(BUILD)/tests/%: tests/%.c $(PARTS)
 	$(call say,TEST,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(PARTS) $(LDLIBS) -lcmocka -lm
 
-$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(FUZZ_SOURCES) $(wildcard user/core/*.h user/config/*.h user/proxy/http1_*.h tests/http1/*.h include/rcxlb/*.h)
+$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(FUZZ_SOURCES) $(wildcard user/core/*.h user/config/*.h user/proxy/http1_*.h user/proxy/proxy_header.h tests/http1/*.h include/rcxlb/*.h)
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$@)
 	$(Q)$(CLANG) $(CPPFLAGS) -std=gnu2x -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
