@@ -187,6 +187,14 @@ struct rcxlb_http {
 	__u32 access_log_json;		/* 1: JSON; else the combined format */
 };
 
+/* Map `proxy`, by service id: the PROXY protocol. */
+#define RCXLB_MAX_PROXIES 32
+struct rcxlb_proxy {
+	__u32 send; /* 2: connections to backends begin with a header of version 2; 0: with none */
+	__u32 accepts;
+	struct rcxlb_prefix accept[RCXLB_MAX_PROXIES]; /* from where connections begin with one, of version 1 or 2 */
+};
+
 /* Map `settings`, one entry: what the agent is told. */
 #define RCXLB_METRICS_LISTEN "127.0.0.1:9465"
 struct rcxlb_settings {
@@ -404,6 +412,7 @@ struct rcxlb_tally {
 	__u64 connects_retried;			/* at another instance */
 	__u64 silent;	/* clients that left before their first byte, and were given no instance */
 	__u64 unserved; /* clients for whom there was no instance */
+	__u64 headers_refused; /* of proxies, in the PROXY protocol: wrong ones, and those that did not come */
 	__u64 relay_ends[RCXLB_RELAY_ENDS];
 	__u64 bytes_up, bytes_down; /* to instances, to clients */
 	/* Of services that parse HTTP. */
@@ -548,6 +557,7 @@ RCXLB_SIZE(rcxlb_event, 72);
 RCXLB_SIZE(rcxlb_peer, 44);
 RCXLB_SIZE(rcxlb_worker, 528);
 RCXLB_SIZE(rcxlb_tally, 448);
+RCXLB_SIZE(rcxlb_proxy, 648);
 RCXLB_SIZE(rcxlb_why, 472);
 RCXLB_SIZE(rcxlb_listener, 20);
 RCXLB_SIZE(rcxlb_interface, 20);

@@ -26,6 +26,7 @@
 
 #include "core/endpoint.h"
 #include "core/address.h"
+#include "core/prefix.h"
 #include "proxy/identity_file.h"
 #include "proxy/worker.h"
 
@@ -38,6 +39,7 @@ struct program {
 	bool no_kernel, client_first;
 	struct worker_limits limits;
 	struct rcxlb_http http;
+	struct rcxlb_proxy proxy;
 
 	struct event_base *base;
 	struct rcxlb_endpoint endpoints[LIST_MAX];
@@ -63,7 +65,8 @@ static const struct option options[] = {
 	{ "head-ms", required_argument, NULL, 10 },	  { "body-ms", required_argument, NULL, 11 },
 	{ "answer-ms", required_argument, NULL, 12 },	  { "body-bytes", required_argument, NULL, 'o' },
 	{ "trust", required_argument, NULL, 'p' },	  { "set", required_argument, NULL, 'e' },
-	{ "redirect", no_argument, NULL, 'r' },		  { NULL, 0, NULL, 0 },
+	{ "redirect", no_argument, NULL, 'r' },		  { "send-proxy", no_argument, NULL, 'S' },
+	{ "accept-proxy", required_argument, NULL, 'A' }, { NULL, 0, NULL, 0 },
 };
 
 static void die(const char *text)
@@ -138,6 +141,7 @@ static void parse(struct program *program, int argc, char **argv)
 		&program->limits.first_ms,    &program->http.head_bytes,      &program->http.fields,
 		&program->http.head_ms,	      &program->http.body_ms,	      &program->http.answer_ms,
 	};
+	struct error error;
 	int option;
 
 	program->limits = WORKER_LIMITS_DEFAULT;
@@ -165,6 +169,13 @@ static void parse(struct program *program, int argc, char **argv)
 			break;
 		case 'n':
 			program->no_kernel = true;
+			break;
+		case 'S':
+			program->proxy.send = 2;
+			break;
+		case 'A':
+			if (prefix_parse(optarg, &program->proxy.accept[program->proxy.accepts++], &error))
+				die(error.text);
 			break;
 		case 'f':
 			program->client_first = true;
@@ -277,6 +288,7 @@ static int use_files(struct program *program, const int *listeners, struct error
 		.tls = material.count ? &material : NULL,
 		.http = program->http.flags ? &program->http : NULL,
 		.client_first = program->client_first,
+		.proxy = &program->proxy,
 	};
 	struct worker_config config = {
 		.base = program->base,
@@ -369,6 +381,7 @@ static json_t *counters_json(const struct program *program)
 	PUT(connects_retried);
 	PUT(silent);
 	PUT(unserved);
+	PUT(headers_refused);
 	PUT(bytes_up);
 	PUT(bytes_down);
 	PUT(dismissed);

@@ -36,7 +36,9 @@ static const struct {
 	  tally_ends,
 	  model_is_proxied },
 	{ { "rcxlb_worker_unserved_total", FAMILY_COUNTER,
-	    "Clients that were given no instance: they left before their first byte, or there was none." },
+	    "Clients that were given no instance: they left before their first byte, there was none, or the PROXY "
+	    "header of "
+	    "their proxy was wrong." },
 	  "reason",
 	  tally_unserved,
 	  model_is_proxied },

@@ -63,6 +63,7 @@ size_t tally_unserved(const struct rcxlb_tally *tally, struct tally_part *to)
 	const struct tally_part parts[] = {
 		{ "silent", tally->silent, NULL },
 		{ "no_instance", tally->unserved, NULL },
+		{ "bad_header", tally->headers_refused, NULL },
 	};
 
 	return FILL(to, parts);

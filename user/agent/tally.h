@@ -29,7 +29,7 @@ size_t tally_reasons(const struct rcxlb_tally *tally, struct tally_part *to);
 /* How relayed connections ended. */
 size_t tally_ends(const struct rcxlb_tally *tally, struct tally_part *to);
 
-/* Clients that got no instance: silent (they left before their first byte), no_instance. */
+/* Clients that got no instance: silent (they left before their first byte), no_instance, bad_header (of a proxy). */
 size_t tally_unserved(const struct rcxlb_tally *tally, struct tally_part *to);
 
 /* Connects to instances that failed: retried (at another one), given_up. */

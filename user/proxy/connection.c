@@ -8,19 +8,22 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/prefix.h"
 #include "proxy/clock.h"
 #include "proxy/handshake.h"
 #include "proxy/http_conversation.h"
+#include "proxy/preface.h"
 #include "proxy/reach.h"
 
 #define IDLE_GRACE_MS 1000 /* a client that had its answer so lately may be about to ask again */
 
-enum phase { PHASE_HANDSHAKE, PHASE_FIRST, PHASE_REACH, PHASE_RELAY, PHASE_HTTP };
+enum phase { PHASE_PREFACE, PHASE_HANDSHAKE, PHASE_FIRST, PHASE_REACH, PHASE_RELAY, PHASE_HTTP };
 
 struct connection {
 	TAILQ_ENTRY(connection) all;
 	TAILQ_ENTRY(connection) handshaking;
 	struct connections *shared;
+	struct connection_service *service;
 	struct worker_counters *counters; /* of its service */
 	struct worker_client client;
 	struct reach reach;
@@ -28,10 +31,10 @@ struct connection {
 	enum ktls_reason ktls;
 	bool tls;
 	bool client_first;
-	const struct http_service *service; /* NULL: not parsed */
-	struct side side;		    /* the client's, until the relay or the conversation has it */
-	struct buffer *first;		    /* its first bytes, if they were waited for */
+	struct side side;     /* the client's, until the relay or the conversation has it */
+	struct buffer *first; /* its first bytes, if they were waited for */
 	union {
+		struct preface preface;
 		struct handshake handshake;
 		struct event timer; /* of PHASE_FIRST */
 		struct relay relay;
@@ -154,7 +157,7 @@ static void start_conversation(struct connection *connection)
 	*http = (struct http_conversation){
 		.shared = connection->shared,
 		.counters = connection->counters,
-		.service = connection->service,
+		.service = connection->service->http,
 		.who = &connection->client,
 		.reach = &connection->reach,
 		.ended = on_conversed,
@@ -171,7 +174,7 @@ static void route(struct connection *connection)
 {
 	/* Nobody hands sockets over yet: whatever the configuration permits, no instance takes one. */
 	const struct path_facts facts = {
-		.http = connection->service,
+		.http = connection->service->http,
 		.handoff = true,
 		.tls = connection->tls,
 		.ktls = connection->ktls,
@@ -180,7 +183,7 @@ static void route(struct connection *connection)
 	};
 
 	connection->counters->path_reasons[path_choose(&facts).reason]++;
-	if (connection->service) {
+	if (connection->service->http) {
 		start_conversation(connection);
 		return;
 	}
@@ -246,7 +249,7 @@ static void admit(struct connection *connection)
 	struct timeval limit = timeval_of_ms(shared->limits.first_ms);
 
 	/* A conversation waits for the first request itself. */
-	if (!connection->client_first || connection->service) {
+	if (!connection->client_first || connection->service->http) {
 		route(connection);
 		return;
 	}
@@ -338,6 +341,58 @@ static int start_handshake(struct connection *connection, struct tls_context *tl
 	return 0;
 }
 
+static void begin(struct connection *connection)
+{
+	struct tls_context *tls = connection->service->tls;
+
+	connection->tls = tls;
+	if (!tls)
+		admit(connection);
+	else if (start_handshake(connection, tls))
+		refuse(connection);
+}
+
+/* --- What a proxy says first --- */
+
+static void on_preface(struct preface *preface, int err, const struct proxy_header *header)
+{
+	struct connection *connection = container_of(preface, preface);
+
+	if (err) {
+		if (err == -ENODATA) /* a check whether somebody accepts */
+			connection->counters->sum.silent++;
+		else
+			connection->counters->sum.headers_refused++;
+		refuse(connection);
+		return;
+	}
+	if (header->known)
+		connection->client.address = header->client;
+	begin(connection);
+}
+
+/* Nobody else is believed, nor asked. */
+static bool is_proxy(const struct rcxlb_proxy *proxy, const struct rcxlb_endpoint *address)
+{
+	for (uint32_t i = 0; i < proxy->accepts; i++)
+		if (prefix_contains(&proxy->accept[i], address->address))
+			return true;
+	return false;
+}
+
+static void await_preface(struct connection *connection)
+{
+	struct connections *shared = connection->shared;
+
+	connection->phase = PHASE_PREFACE;
+	connection->preface.ended = on_preface;
+	if (preface_start(&connection->preface, shared->base, &shared->buffers, connection->side.fd,
+			  shared->limits.handshake_ms))
+		refuse(connection);
+}
+
+/* --- Its beginning --- */
+
 void connection_start(struct connections *connections, struct connection_service *service, int fd,
 		      const struct worker_client *client)
 {
@@ -351,23 +406,23 @@ void connection_start(struct connections *connections, struct connection_service
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	connection->shared = connections;
 	connection->client = *client;
+	connection->service = service;
 	connection->counters = &service->counters;
 	connection->reach = (struct reach){ .shared = connections,
 					    .counters = connection->counters,
 					    .client = &connection->client,
 					    .ended = on_reached,
+					    .send_proxy = service->proxy.send,
 					    .dial.fd = -1 };
-	connection->tls = service->tls;
 	connection->client_first = service->client_first;
-	connection->service = service->http;
 	side_init_plain(&connection->side, fd);
 	TAILQ_INSERT_TAIL(&connections->all, connection, all);
 	connections->count++;
 	service->counters.open++;
-	if (!service->tls)
-		admit(connection);
-	else if (start_handshake(connection, service->tls))
-		refuse(connection);
+	if (is_proxy(&service->proxy, &client->address))
+		await_preface(connection);
+	else
+		begin(connection);
 }
 
 /* --- All of them --- */
@@ -388,6 +443,9 @@ void connections_free(struct connections *connections)
 	for (connection = TAILQ_FIRST(&connections->all); connection; connection = next) {
 		next = TAILQ_NEXT(connection, all);
 		switch (connection->phase) {
+		case PHASE_PREFACE:
+			preface_abandon(&connection->preface);
+			break;
 		case PHASE_HANDSHAKE:
 			leave_handshake(connection);
 			handshake_abandon(&connection->handshake);

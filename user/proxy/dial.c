@@ -41,6 +41,16 @@ static void fail(struct dial *dial, int err)
 	dial->ended(dial, err);
 }
 
+/* A new connection has room for so few bytes. */
+static void greet(struct dial *dial)
+{
+	if (dial->greeting_size && send(dial->fd, dial->greeting, dial->greeting_size, MSG_DONTWAIT | MSG_NOSIGNAL) !=
+				       (ssize_t)dial->greeting_size)
+		fail(dial, -EPIPE);
+	else
+		dial->ended(dial, 0);
+}
+
 static void on_connected(evutil_socket_t fd, short what, void *arg)
 {
 	struct dial *dial = arg;
@@ -54,7 +64,7 @@ static void on_connected(evutil_socket_t fd, short what, void *arg)
 	if (err)
 		fail(dial, -err);
 	else
-		dial->ended(dial, 0);
+		greet(dial);
 }
 
 void dial_start(struct dial *dial, struct event_base *base, int fd, const struct rcxlb_endpoint *to, uint32_t limit_ms)
@@ -68,7 +78,7 @@ void dial_start(struct dial *dial, struct event_base *base, int fd, const struct
 	/* On the loopback interface it is connected, or refused, when this returns; and it says so when asked again. */
 	if (connect(fd, (struct sockaddr *)&address, size) == 0 ||
 	    (errno == EINPROGRESS && connect(fd, (struct sockaddr *)&address, size) == 0))
-		dial->ended(dial, 0);
+		greet(dial);
 	else if (errno != EINPROGRESS && errno != EALREADY)
 		fail(dial, -errno);
 	else if (event_add(&dial->event, &limit))

@@ -6,11 +6,14 @@
 #include <event2/event_struct.h>
 #include <stdint.h>
 
+#include "proxy/proxy_header.h"
 #include "rcxlb/abi.h"
 
 struct dial {
 	int fd; /* -1: none */
 	void (*ended)(struct dial *dial, int err);
+	unsigned int greeting_size; /* what is sent as soon as it is connected; the owner sets it */
+	uint8_t greeting[PROXY_HEADER_WRITTEN_MAX];
 	struct event event;
 };
 

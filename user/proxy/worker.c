@@ -214,6 +214,8 @@ static int start_services(struct worker *worker, const struct worker_config *con
 
 		service->id = given->id;
 		service->client_first = given->client_first;
+		if (given->proxy)
+			service->proxy = *given->proxy;
 		if (given->http)
 			err = http_service_new(given->http, &service->http, error);
 		if (!err && given->tls)

@@ -74,6 +74,7 @@ struct worker_service {
 	 * idle connections which browsers make in advance cost it nothing.
 	 */
 	bool client_first;
+	const struct rcxlb_proxy *proxy; /* the PROXY protocol; NULL: it is spoken with nobody */
 };
 
 struct worker_config {

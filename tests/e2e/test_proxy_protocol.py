@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The PROXY protocol on both sides of a worker: in front of it a proxy, behind it an instance that wants a header."""
+import socket
+import struct
+
+import pytest
+
+from harness import tls
+from harness.pairs import was_reset
+from harness.worker import ADDRESS, PORT
+
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+CLIENT4, CLIENT6, DIALLED4, DIALLED6 = "192.0.2.1", "2001:db8::1", "198.51.100.7", "2001:db8::7"
+
+
+def version_1(client=CLIENT4, dialled=DIALLED4):
+    family = "TCP6" if ":" in client else "TCP4"
+    return f"PROXY {family} {client} {dialled} 40000 443\r\n".encode()
+
+
+def version_2(client=CLIENT4, dialled=DIALLED4, more=b""):
+    family = socket.AF_INET6 if ":" in client else socket.AF_INET
+    body = socket.inet_pton(family, client) + socket.inet_pton(family, dialled) + struct.pack(">HH", 40000, 443) + more
+    return SIGNATURE + struct.pack(">BBH", 0x21, 0x21 if ":" in client else 0x11, len(body)) + body
+
+
+LOCAL = SIGNATURE + b"\x20\0\0\0"
+UNKNOWN = b"PROXY UNKNOWN\r\n"
+
+
+def exactly(sock, size):
+    data = b""
+    while len(data) < size:
+        piece = sock.recv(size - len(data))
+        assert piece, data
+        data += piece
+    return data
+
+
+def header_of(sock):
+    """What an instance is told: the client's address and port."""
+    fixed = exactly(sock, 16)
+    assert fixed[:13] == SIGNATURE + b"\x21", fixed
+    family, size = {0x11: (socket.AF_INET, 4), 0x21: (socket.AF_INET6, 16)}[fixed[13]]
+    assert struct.unpack(">H", fixed[14:]) == (2 * size + 4,)
+    body = exactly(sock, 2 * size + 4)
+    return socket.inet_ntop(family, body[:size]), struct.unpack(">H", body[2 * size:2 * size + 2])[0]
+
+
+@pytest.fixture(name="through", params=["plain", "tls"])
+def _through(request, place, identity):
+    """A worker that is spoken to by proxies on 127.0.0.0/9 and speaks to instances as one."""
+    identities = [identity] if request.param == "tls" else []
+    listener = place.listening(3001)
+    options = ["--accept-proxy", "127.0.0.0/9", "--send-proxy", "--handshake-ms", "500"]
+    worker = place.worker(*options, backends=[3001], identities=identities)
+    return Through(place, worker, listener, request.param == "tls")
+
+
+class Through:
+    """Connections from a proxy through the worker to an instance."""
+
+    def __init__(self, place, worker, listener, with_tls):
+        self.place, self.worker, self.listener, self.with_tls = place, worker, listener, with_tls
+
+    def dial(self, source="127.0.0.1"):
+        sock = self.place.kept(self.place.namespace.socket())
+        sock.bind((source, 0))
+        sock.connect((ADDRESS, PORT))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
+
+    def wrap(self, sock):
+        return tls.TlsClient(sock, tls.context()) if self.with_tls else sock
+
+    def exchange(self, client):
+        """Of a connection that is through: what its instance was told, when bytes go both ways."""
+        client.sendall(b"question")
+        instance = self.place.accepted(self.listener)
+        told = header_of(instance)
+        assert exactly(instance, 8) == b"question"
+        instance.sendall(b"answer")
+        assert client.recv(100) == b"answer"
+        return told
+
+
+KNOWN = [
+    ("version 1, IPv4", version_1(), (CLIENT4, 40000)),
+    ("version 1, IPv6", version_1(CLIENT6, DIALLED6), (CLIENT6, 40000)),
+    ("version 2, IPv4", version_2(), (CLIENT4, 40000)),
+    ("version 2, IPv6", version_2(CLIENT6, DIALLED6), (CLIENT6, 40000)),
+    ("version 2 with much behind the addresses", version_2(more=b"\x04\x0b\xb8" + bytes(3000)), (CLIENT4, 40000)),
+    ("version 1 that knows nobody", UNKNOWN, None),
+    ("version 2 of its own", LOCAL, None),
+]
+
+
+def test_the_instance_is_told_whom_the_proxy_says(through):
+    for about, header, wanted in KNOWN:
+        sock = through.dial()
+        sock.sendall(header)
+        own = sock.getsockname()
+        assert through.exchange(through.wrap(sock)) == (wanted or own), about
+
+
+def test_a_header_may_come_in_pieces(through):
+    for header in (version_1(), version_2()):
+        sock = through.dial()
+        for byte in header:
+            sock.sendall(bytes([byte]))
+        assert through.exchange(through.wrap(sock)) == (CLIENT4, 40000)
+
+
+def test_who_is_no_proxy_speaks_for_himself(through):
+    """His header is what it looks like: bytes for the instance, or no TLS."""
+    sock = through.dial("127.128.0.1")
+    assert through.exchange(through.wrap(sock)) == sock.getsockname()
+    liar = through.dial("127.128.0.1")
+    liar.sendall(version_1())
+    if through.with_tls:
+        assert not liar.recv(100).startswith(b"answer")
+    else:
+        instance = through.place.accepted(through.listener)
+        assert header_of(instance) == liar.getsockname()
+        assert exactly(instance, len(version_1())) == version_1()
+    assert through.worker["headers_refused"] == 0
+
+
+def test_a_proxy_without_a_header_is_refused(through):
+    wrong = [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\0\x01", version_1()[:-2] + b"\n",
+             b"PROXY UNKNOWN" + bytes(100),
+             SIGNATURE + b"\x21\x11\0\x04abcd"]
+    for data in wrong:
+        sock = through.dial()
+        sock.sendall(data)
+        assert was_reset(sock), data
+    hanging = through.dial()
+    hanging.sendall(version_2()[:-1])
+    assert was_reset(hanging), "the end of the header did not come"
+    through.worker.await_counter("headers_refused", len(wrong) + 1)
+    through.dial().close()
+    through.worker.await_counter("silent", 1)
+    assert through.worker["picked"] == 0
+    through.worker.await_counter("open", 0)
