@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A real Prometheus scrapes the agent: it takes every family, the alerts are raised, and the dashboard finds its series."""
+"""A real Prometheus scrapes the agent: it takes every family, raises the alerts and answers the dashboard."""
 import json
 import re
 
