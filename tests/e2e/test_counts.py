@@ -4,15 +4,20 @@
 RCXLB_TEST_CONNECTIONS is how many of each kind there are.
 """
 import os
+import signal
 import socket
 import struct
+import subprocess
+from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from harness.client import dial
 from harness.lab import CLIENTS4, HOST4
 from harness.poll import wait_equal, wait_until
-from harness.settings import scaled
+from harness.process import python
+from harness.settings import PATIENCE, scaled
 
 BACKENDS = ["127.0.0.1:3001", "127.0.0.1:3002"]
 CONNECTIONS = int(os.environ.get("RCXLB_TEST_CONNECTIONS", scaled(2000, 100)))
@@ -180,3 +185,64 @@ def test_counts_begin_anew_for_an_address_that_takes_the_place_of_another(lab):
     assert second.echoes()
     second.close()
     lab.await_active("127.0.0.1:3002", 0)
+
+
+# Everything at once. RCXLB_TEST_CONNECTIONS is how many connections there are in all.
+
+CHURN = Path(__file__).parent / "servers" / "churn.py"
+ALL = int(os.environ.get("RCXLB_TEST_CONNECTIONS", scaled(2000, 1000)))
+ENDS = {"by_fin", "by_rst", "by_half_close", "unread", "after_talk", "abandoned", "refused"}
+
+
+def churn(lab):
+    """A client on each of two cores."""
+    cores = sorted(os.sched_getaffinity(0))
+    for number, core in enumerate([cores[0], cores[-1]]):
+        sources = CLIENTS4[number::2]
+        with lab.clients.entered():
+            yield subprocess.Popen(python(CHURN, *map(str, (core, ALL // 2, number, HOST4, 3000, *sources))),
+                                   stdout=subprocess.PIPE, text=True)
+
+
+def test_nothing_is_active_after_everything_at_once(lab):
+    """Two cores open and end connections in every way while the instances are killed, and nobody may be miscounted."""
+    signal.setitimer(signal.ITIMER_REAL, 60 * PATIENCE + ALL / 100)
+    lab.load_with(3001, 3002)
+    instances = lab.instances(3001, 3002)
+    lab.host.ip("neigh add 192.0.2.200 lladdr 02:00:00:00:00:01 dev eth0")
+    clients = list(churn(lab))
+    turns = 0
+    try:
+        while any(client.poll() is None for client in clients):
+            turns += 1
+            send_half_open(lab, turns)
+            target = steered(lab) + 150
+            wait_until(lambda: steered(lab) > target or all(client.poll() is not None for client in clients), "clients")
+            ports = [3001, 3002] if turns % 4 == 1 else [3001 + turns % 2]
+            for port in ports:
+                instances[port].kill()
+            instances.update(lab.instances(*ports))
+        outcomes = sum((read_outcomes(client) for client in clients), Counter())
+    finally:
+        for client in clients:
+            client.kill()
+            client.wait()
+            client.stdout.close()
+    print(f"{outcomes.total()} connections, instances killed {turns} times: {dict(outcomes)}")
+    assert set(outcomes) - {"lost"} == ENDS and outcomes.total() - outcomes["refused"] == ALL // 2 * 2
+    await_none(lab)
+
+
+def send_half_open(lab, turn):
+    """SYNs of somebody who does not exist."""
+    silent = "192.0.2.200"
+    with lab.clients.socket(kind=socket.SOCK_RAW, protocol=socket.IPPROTO_RAW) as raw:
+        for number in range(20):
+            port = 20000 + (turn * 20 + number) % 40000
+            raw.sendto(ip_packet(silent, HOST4, syn(silent, port, HOST4, 3000)), (HOST4, 0))
+
+
+def read_outcomes(client):
+    text = client.stdout.read()
+    assert client.wait() == 0
+    return Counter({name: int(number) for name, number in (line.split() for line in text.splitlines())})
