@@ -384,6 +384,30 @@ def test_a_file_says_the_same_as_options(lab):
     assert lab.rcxlb("reload", "-c", file, "--dry-run") == "no difference\n"
 
 
+def test_what_is_wrong_with_certificates_is_said_with_the_lines_of_the_file(lab):
+    """Of all of them, as of every other mistake, and nothing is changed."""
+    first, second = make_identity(lab.folder, "first"), make_identity(lab.folder, "second")
+    second.key.chmod(0o644)
+    file = lab.folder / "rcxlb.yaml"
+    file.write_text(
+        "services:\n"
+        "  - name: one\n"
+        '    listen: ["*:443"]\n'
+        "    tls:\n"
+        f"      - {{certificate: {first.certificate}, key: {first.key}}}\n"
+        f"      - certificate: {second.certificate}\n"
+        f"        key: {second.key}\n"
+        "  - name: two\n"
+        '    listen: ["*:444"]\n'
+        f"    tls: {{certificate: {lab.folder}/missing.pem, key: {first.key}}}\n", encoding="utf-8")
+    result = lab.rcxlb.attempt("check", file)
+    first_line, second_line, last = result.err.splitlines()
+    assert result.code == 1
+    assert first_line.startswith(f"{file}:7: 'one': key {second.key} may be used by others")
+    assert second_line.startswith(f"{file}:10: 'two': certificate {lab.folder}/missing.pem cannot be opened")
+    assert last == f"rcxlb: {file} has 2 mistakes; nothing was changed"
+
+
 def test_clients_that_begin_no_handshake_keep_nobody_waiting(site):
     silent = [site.connect(HOST4, 443) for _ in range(50)]
     assert all(dial(site).echoes() for _ in range(5))

@@ -2,45 +2,53 @@
 #include "cmd/certificates.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "proxy/identity.h"
 #include "proxy/identity_file.h"
 
-static int check_one(const char *certificate, const char *key, const char *service, struct error *error)
+static int check_one(const struct rcxlb_tls *tls, uint32_t i, const char *service, struct error *error)
 {
-	struct error warning = { "" }, what;
+	struct error warning = { "" };
 	struct identity identity;
 	struct identity_pem pem;
-	int err = identity_read(certificate, key, &pem, &what);
+	int err = identity_read(tls->file[i].certificate, tls->file[i].key, &pem, error);
 
-	if (!err) {
-		err = identity_parse(&pem, &identity, &warning, &what);
-		identity_pem_free(&pem);
-		if (!err)
-			identity_free(&identity);
-	}
 	if (err)
-		return failed(error, err, "service %s: %s", service, what.text);
-	if (warning.text[0])
+		return err;
+	err = identity_parse(&pem, &identity, &warning, error);
+	identity_pem_free(&pem);
+	if (!err)
+		identity_free(&identity);
+	if (!err && warning.text[0])
 		fprintf(stderr, "rcxlb: warning: service %s: %s\n", service, warning.text);
-	return 0;
+	return err;
 }
 
-int certificates_check_tls(const struct rcxlb_tls *tls, const char *service, struct error *error)
+int certificates_check(const struct rcxlb_tls *tls, const char *service, struct error *error)
 {
+	struct error what;
 	int err = 0;
 
 	for (uint32_t i = 0; i < tls->certificates && !err; i++)
-		err = check_one(tls->file[i].certificate, tls->file[i].key, service, error);
-	return err;
+		err = check_one(tls, i, service, &what);
+	return err ? failed(error, err, "service %s: %s", service, what.text) : 0;
 }
 
-int certificates_check(const struct model *model, struct error *error)
+void certificates_check_file(const struct config *config, struct mistakes *mistakes)
 {
-	int err = 0;
+	struct error error;
 
-	for (int i = 0; i < RCXLB_MAX_SERVICES && !err; i++)
-		if (model->service[i].name[0])
-			err = certificates_check_tls(&model->service[i].tls, model->service[i].name, error);
-	return err;
+	for (uint32_t id = 0; id < RCXLB_MAX_SERVICES; id++) {
+		const struct model_service *service = &config->model.service[id];
+
+		for (uint32_t i = 0; service->name[0] && i < service->tls.certificates; i++) {
+			const struct config_lines *lines = &config->tls[id][i];
+
+			if (check_one(&service->tls, i, service->name, &error))
+				mistake(mistakes, strncmp(error.text, "key ", 4) ? lines->certificate : lines->key,
+					service->name, "%s", error.text);
+		}
+	}
+	mistakes_sort(mistakes);
 }

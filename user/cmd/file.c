@@ -85,9 +85,9 @@ int file_read(const char *path, struct config *ret, struct error *error)
 		return err;
 	err = config_read(bytes, size, ret, &mistakes);
 	free(bytes);
-	if (err == -EBADMSG)
-		return print_mistakes(path, &mistakes, error);
-	if (err)
+	if (err && err != -EBADMSG)
 		return failed(error, err, "out of memory");
-	return certificates_check(&ret->model, error);
+	if (!err)
+		certificates_check_file(ret, &mistakes);
+	return mistakes.count ? print_mistakes(path, &mistakes, error) : 0;
 }

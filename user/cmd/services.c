@@ -184,7 +184,7 @@ static int wished_tls(const struct arguments *arguments, struct rcxlb_tls *to, s
 		err = failed(error, -EINVAL, "there are %u of --certificate and %u of --key; give them in pairs",
 			     certificates, keys);
 	to->certificates = certificates;
-	return err ? err : certificates_check_tls(to, arguments->word[0], error);
+	return err ? err : certificates_check(to, arguments->word[0], error);
 }
 
 /* An option that may be repeated, each time given to set(). */

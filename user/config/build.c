@@ -12,6 +12,7 @@
 #define SERVICE "services[]"
 #define BACKEND "services[].backends[]"
 #define HEALTH	"services[].health"
+#define TLS	"services[].tls[]"
 
 struct builder {
 	const struct draft *draft;
@@ -126,6 +127,10 @@ static void build_service(struct builder *builder, uint32_t index)
 	for (uint32_t i = 0; i < service->certificates; i++) {
 		memcpy(wished.tls.file[i].certificate, service->tls[i].certificate, RCXLB_PATH_LEN);
 		memcpy(wished.tls.file[i].key, service->tls[i].key, RCXLB_PATH_LEN);
+		builder->to->tls[index][i] = (struct config_lines){
+			.certificate = draft_line(&service->tls[i].head, TLS, "certificate"),
+			.key = draft_line(&service->tls[i].head, TLS, "key"),
+		};
 	}
 	wished.http = service->http.http;
 	if (redirects(service)) {

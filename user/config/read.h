@@ -9,8 +9,14 @@
 #include "core/model.h"
 #include "core/xdp.h"
 
+/* Where the file names a certificate and its key. */
+struct config_lines {
+	uint32_t certificate, key;
+};
+
 struct config {
 	struct model model;  /* ids in the order of the file; a hash key of zeros: the file has none */
+	struct config_lines tls[RCXLB_MAX_SERVICES][RCXLB_MAX_CERTIFICATES];
 	bool has_interfaces; /* else the file says nothing of them */
 	struct xdp_wishes interfaces;
 };
