@@ -373,3 +373,45 @@ def test_an_instance_for_all_addresses_is_checked(lab, address):
     assert lab.rcxlb.state(target) == "up"
     moody.feel("503")
     await_state(lab, "down", target)
+
+
+def add_checked(lab, *options, path="/health"):
+    """The service with a check as options say it."""
+    lab.rcxlb("services", "add", "default", "--listen", "*:3000", "--check", "http", "--check-path", path,
+              "--check-interval-ms", "100", "--check-timeout-ms", "100", "--fall", "2", *options)
+
+
+@pytest.mark.parametrize("path, body", [
+    ("/health", "x" * 59 + "\u00e9" * 20), ("/health", "x" + "\U0001f600" * 30), ("/" + "p" * 61, "\u20ac" * 20),
+])
+def test_a_reason_that_is_cut_ends_with_a_whole_character(lab, path, body):
+    """Else it could stand in no JSON: neither in that of status nor in an event."""
+    Moody(lab, 3001)
+    lab.rcxlb("load", "eth0")
+    with Follower(lab) as follower:
+        add_checked(lab, "--check-body", body, path=path)
+        lab.rcxlb("backends", "add", ONE)
+        reason = follower.await_event(event="health", backend=ONE, state="down")["reason"]
+    assert reason.startswith(f"{path} answered 200")
+    assert lab.rcxlb.backend(ONE)["state"] == "down"
+    assert lab.rcxlb.backend(ONE)["reason"].endswith(reason)
+
+
+def test_another_interval_makes_nobody_well(lab):
+    """What is asked for is the same, so what is known stays known; when something else is asked for, nothing is."""
+    moody = Moody(lab, 3001, mood="503")
+    lab.rcxlb("load", "eth0")
+    add_checked(lab, "--rise", "3")
+    lab.rcxlb("backends", "add", ONE)
+    await_state(lab, "down")
+    with Follower(lab) as follower:
+        lab.rcxlb("services", "add", "default", "--listen", "*:3000", "--check", "http", "--check-path", "/health",
+                  "--check-interval-ms", "3000", "--check-timeout-ms", "100", "--fall", "1000")
+        follower.await_event(event="published")
+        assert lab.rcxlb.state(ONE) == "down"
+        await_checks(moody, 3001, 1)
+        assert lab.rcxlb.state(ONE) == "down"
+        lab.rcxlb("services", "add", "default", "--listen", "*:3000", "--check", "http", "--check-path", "/other",
+                  "--check-interval-ms", "3000", "--check-timeout-ms", "100", "--fall", "1000")
+        follower.await_event(event="published", count=2)
+        await_state(lab, "up")

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,9 +14,11 @@
 
 #include "core/address.h"
 #include "core/endpoint.h"
+#include "core/utf8.h"
 #include "proxy/clock.h"
 
-#define HEAD_MAX 65536
+#define HEAD_MAX  65536
+#define BODY_SAID 60 /* bytes of the wished text that a reason shows */
 
 struct check {
 	struct check_request request;
@@ -55,11 +58,21 @@ static void conclude(struct check *check, enum check_outcome outcome)
 	hooks.done(&result, hooks.context);
 }
 
-#define REASON(check, ...) snprintf((check)->result.reason, sizeof((check)->result.reason), __VA_ARGS__)
+/* It becomes JSON, which has no half characters. */
+__attribute__((format(printf, 2, 3))) static void give_reason(struct check *check, const char *format, ...)
+{
+	char *to = check->result.reason;
+	va_list list;
+
+	va_start(list, format);
+	vsnprintf(to, RCXLB_REASON_LEN, format, list);
+	va_end(list);
+	to[utf8_fit(to, RCXLB_REASON_LEN - 1)] = 0;
+}
 
 static void conclude_strange(struct check *check, const char *what)
 {
-	REASON(check, "%s", what);
+	give_reason(check, "%s", what);
 	conclude(check, CHECK_STRANGE);
 }
 
@@ -95,7 +108,8 @@ static void judge_body(struct check *check, bool at_end)
 	}
 	if (!at_end && evbuffer_get_length(input) < CHECK_BODY_MAX)
 		return;
-	REASON(check, "%s answered %u without '%.60s' in the body", check->request.path, check->status, body);
+	give_reason(check, "%s answered %u without '%.*s' in the body", check->request.path, check->status,
+		    (int)utf8_fit(body, BODY_SAID), body);
 	conclude(check, CHECK_BAD);
 }
 
@@ -104,7 +118,7 @@ static bool judge_status(struct check *check)
 {
 	if (check->status >= check->request.status_from && check->status <= check->request.status_to)
 		return true;
-	REASON(check, "%s answered %u", check->request.path, check->status);
+	give_reason(check, "%s answered %u", check->request.path, check->status);
 	conclude(check, CHECK_BAD);
 	return false;
 }
@@ -164,11 +178,11 @@ static void send_request(struct check *check)
 static void conclude_failure(struct check *check, int err)
 {
 	if (err == ECONNREFUSED) {
-		REASON(check, "nobody listens");
+		give_reason(check, "nobody listens");
 		conclude(check, CHECK_REFUSED);
 		return;
 	}
-	REASON(check, "%s", err == ECONNRESET || err == EPIPE ? "it reset the connection" : strerror(err));
+	give_reason(check, "%s", err == ECONNRESET || err == EPIPE ? "it reset the connection" : strerror(err));
 	conclude(check, (err == ECONNRESET || err == EPIPE) && check->accepted ? CHECK_STRANGE : CHECK_BAD);
 }
 
@@ -210,8 +224,8 @@ static void on_clock(evutil_socket_t fd, short what, void *context)
 		conclude_failure(check, check->failure);
 		return;
 	}
-	REASON(check, "%s within %u ms", check->accepted ? "no answer" : "it did not accept",
-	       check->request.timeout_ms);
+	give_reason(check, "%s within %u ms", check->accepted ? "no answer" : "it did not accept",
+		    check->request.timeout_ms);
 	conclude(check, check->accepted ? CHECK_SILENT : CHECK_BAD);
 }
 

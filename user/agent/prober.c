@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "agent/check.h"
+#include "core/check.h"
 #include "core/endpoint.h"
 #include "core/health.h"
 #include "proxy/clock.h"
@@ -266,18 +267,51 @@ static void take_over(struct prober *prober)
 	}
 }
 
+/* The first check, or the first of another rhythm. */
+static void begin_soon(struct prober *prober)
+{
+	uint32_t quarter = prober->spec.interval_ms / 4;
+
+	prober->clock = evtimer_new(prober->all->base, on_clock, prober);
+	if (prober->clock)
+		wait_ms(prober, draw(quarter < SOON_MS ? quarter + 1 : SOON_MS));
+	else
+		stop(prober);
+}
+
 static void start(struct prober *prober, const struct rcxlb_endpoint *endpoint, const struct rcxlb_check *spec)
 {
 	prober->used = true;
 	prober->endpoint = *endpoint;
 	prober->spec = *spec;
-	prober->clock = evtimer_new(prober->all->base, on_clock, prober);
-	if (!prober->clock) {
-		stop(prober);
-		return;
-	}
 	take_over(prober);
-	wait_ms(prober, draw(spec->interval_ms / 4 < SOON_MS ? spec->interval_ms / 4 + 1 : SOON_MS));
+	begin_soon(prober);
+}
+
+/* Do both ask the same and want the same answer? */
+static bool is_same_question(const struct rcxlb_check *a, struct rcxlb_check b)
+{
+	b.interval_ms = a->interval_ms;
+	b.timeout_ms = a->timeout_ms;
+	b.rise = a->rise;
+	b.fall = a->fall;
+	return check_equal(a, &b);
+}
+
+/* Of an address that is checked already. When only the rhythm is another one what is known stays known. */
+static void change(struct prober *prober, const struct rcxlb_check *spec)
+{
+	struct rcxlb_endpoint endpoint = prober->endpoint;
+
+	if (is_same_question(&prober->spec, *spec)) {
+		halt(prober);
+		prober->spec = *spec;
+		prober->health.row = 0;
+		begin_soon(prober);
+	} else {
+		stop(prober);
+		start(prober, &endpoint, spec);
+	}
 }
 
 void probers_follow(struct probers *probers, const struct model *model)
@@ -287,11 +321,12 @@ void probers_follow(struct probers *probers, const struct model *model)
 		const struct rcxlb_check *spec = backend->used ? model_check(model, id) : NULL;
 		struct prober *prober = &probers->prober[id];
 
-		if (prober->used && (!spec || memcmp(spec, &prober->spec, sizeof(*spec)) ||
-				     !endpoint_equal(&prober->endpoint, &backend->endpoint)))
+		if (prober->used && (!spec || !endpoint_equal(&prober->endpoint, &backend->endpoint)))
 			stop(prober);
 		if (spec && !prober->used)
 			start(prober, &backend->endpoint, spec);
+		else if (spec && !check_equal(spec, &prober->spec))
+			change(prober, spec);
 		prober->own_port = model_is_own_port(model, backend->endpoint.port);
 	}
 }

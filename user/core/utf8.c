@@ -38,6 +38,19 @@ unsigned int utf8_length(const char *text)
 	return read_one((const unsigned char *)text, &character);
 }
 
+size_t utf8_fit(const char *text, size_t most)
+{
+	size_t fits = 0;
+
+	for (;;) {
+		unsigned int length = text[fits] ? utf8_length(text + fits) : 0;
+
+		if (!length || fits + length > most)
+			return fits;
+		fits += length;
+	}
+}
+
 bool utf8_is_printable(const char *text)
 {
 	const unsigned char *at = (const unsigned char *)text;
