@@ -422,6 +422,7 @@ struct rcxlb_tally {
 	__u64 answers[RCXLB_STATUS_CLASSES]; /* heads given to clients; the first is 1xx */
 	__u64 own_answers[RCXLB_OWN_ANSWERS]; /* of these, the worker's own, by the order of their status */
 	__u64 answers_cut;	/* whose end did not come */
+	__u64 access_lines_lost; /* of the access log: there was no room in the pipe */
 };
 
 /* Map `audience`, one entry: somebody wants to hear of each connection until this time. */
@@ -556,7 +557,7 @@ RCXLB_SIZE(rcxlb_exits, 80);
 RCXLB_SIZE(rcxlb_event, 72);
 RCXLB_SIZE(rcxlb_peer, 44);
 RCXLB_SIZE(rcxlb_worker, 528);
-RCXLB_SIZE(rcxlb_tally, 448);
+RCXLB_SIZE(rcxlb_tally, 464);
 RCXLB_SIZE(rcxlb_proxy, 648);
 RCXLB_SIZE(rcxlb_why, 472);
 RCXLB_SIZE(rcxlb_listener, 20);

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Services that parse HTTP, of a loaded rcxlb with Node.js behind it: what instances see, redirects, reloads."""
+"""Services that parse HTTP, of a loaded rcxlb with Node.js behind it: what instances see, redirects, reloads, routes."""
+import json
+import os
+import re
+import signal
 import threading
+from pathlib import Path
 
 import pytest
 
 from harness import settings
-from harness.agent import crew_number
+from harness.agent import crew_number, recorders_of
 from harness.browser import Browser, WebSocket, meteor
 from harness.lab import CLIENTS4, HOST4, HOST6, Lab, node_reason
 from harness.poll import wait_until
@@ -27,12 +32,14 @@ services:
   backends_of: plain
   tls: {{certificate: {identity.certificate}, key: {identity.key}}}
   http: {{{http} headers: {{set: {{X-Turn: t{turn}{fields}}}}}}}
+  routes: [{routes}]
+- {{name: other, listen: ["127.0.0.1:9000"], backends: ["127.0.0.1:3003"], health: {{type: "off"}}}}
 - {{name: away, listen: ["*:80"], redirect: https}}
 """
 
 
 class Site:
-    """Two instances behind a plain and a TLS service, and a service that redirects."""
+    """Two instances behind a plain and a TLS service, a third one behind another, and a service that redirects."""
 
     def __init__(self, lab):
         self.lab = lab
@@ -41,10 +48,10 @@ class Site:
         self.said = None
         self.turn = 0
 
-    def _write(self, http="", fields=""):
+    def _write(self, http="", fields="", routes=""):
         self.turn += 1
-        self.said = (http, fields)
-        self.path.write_text(CONFIG.format(http=http, fields=fields, identity=self.identity,
+        self.said = (http, fields, routes)
+        self.path.write_text(CONFIG.format(http=http, fields=fields, routes=routes, identity=self.identity,
                                            turn=self.turn), encoding="utf-8")
 
     def start(self, status=200):
@@ -53,14 +60,14 @@ class Site:
         wait_until(lambda: self._answers(status), "a worker answers")
         return self
 
-    def become(self, http="", fields=""):
+    def become(self, http="", fields="", routes=""):
         """Workers that know this are there."""
-        if self.said != (http, fields):
-            self.reload(http, fields)
+        if self.said != (http, fields, routes):
+            self.reload(http, fields, routes)
         return self
 
-    def reload(self, http="", fields=""):
-        self._write(http, fields)
+    def reload(self, http="", fields="", routes=""):
+        self._write(http, fields, routes)
         before = crew_number(self.lab)
         self.lab.rcxlb("reload")
         wait_until(lambda: crew_number(self.lab) != before, "the new workers")
@@ -89,7 +96,7 @@ def _running(bpffs):
     """One for all tests: Node.js takes its time to start."""
     del bpffs
     lab = Lab()
-    for number in (1, 2):
+    for number in (1, 2, 3):
         meteor(lab, f"i{number}", 3000 + number)
     yield Site(lab).start()
     lab.close()
@@ -220,3 +227,99 @@ def test_reloads_under_load_lose_no_request(site):
     load.end()
     assert not load.wrong and load.asked > 10, load.wrong[:5]
     assert all(websocket.echoes() for websocket in websockets)
+
+
+LINE = re.compile(
+    r'(\S+) - - \[(\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d \+0000)\] "(.*)" (\d{3}) (\d+) "(.*)" "(.*)"')
+
+
+def lines_of(path, word, count):
+    """Those with this word, when there are as many."""
+    def found():
+        return [line for line in path.read_text().splitlines() if word in line] if path.exists() else []
+
+    wait_until(lambda: len(found()) >= count, f"{count} lines with {word}")
+    assert len(found()) == count, found()
+    return found()
+
+
+def recorder_of(site, log):
+    """The process that has it open."""
+    def holds(number):
+        return str(log) in (os.readlink(path) for path in Path(f"/proc/{number}/fd").iterdir())
+
+    return wait_until(lambda: [number for number in recorders_of(site.lab) if holds(number)], "a recorder")[0]
+
+
+@pytest.fixture(name="log")
+def _log(running):
+    return running.lab.folder / f"access-{running.turn}.log"
+
+
+def test_the_access_log_in_the_combined_format(running, log):
+    site = running.become(http=f"body_bytes: 1000, access_log: {log},")
+    browser = site.browser(TLS)
+    size = len(browser.answer("/logged?b=c", User_Agent='a "quoted" one', Referer="https://chat.test/").body)
+    assert site.browser(PLAIN).answer("/logged", method="POST", body=b"x" * 2000).status == 413
+    fields = [LINE.fullmatch(line).groups() for line in lines_of(log, "/logged", 2)]
+    client = browser.own[0]
+    assert fields[0][:1] + fields[0][2:] == (
+        client, "GET /logged?b=c HTTP/1.1", "200", fields[0][4], "https://chat.test/", r"a \"quoted\" one")
+    assert size <= int(fields[0][4]) < size + 20, "chunks come with their sizes"
+    assert fields[1][2:4] == ("POST /logged HTTP/1.1", "413") and int(fields[1][4]) > 0
+
+
+def test_the_access_log_as_json(running, log):
+    site = running.become(http=f"access_log: {{to: {log}, format: json}},")
+    WebSocket(site.browser(TLS), "/websocket")
+    raw = site.browser(PLAIN)
+    raw.sock.sendall(b"\x00\r\n\r\n")
+    raw.sock.recv(1000)
+    site.browser(PLAIN).ask("/c", User_Agent="\x80\xff")
+    lines_of(log, '"target":"/c"', 1)
+    told = {entry["target"]: entry for entry in map(json.loads, log.read_text().splitlines())}
+    assert (told["/c"]["service"], told["/c"]["method"], told["/c"]["host"]) == ("plain", "GET", "chat.test")
+    assert told["/c"]["user_agent"] == "\x80\xff" and told["/c"]["ms"] < 60000
+    assert told["/websocket"]["status"] == 101 and told["/websocket"]["service"] == "secure"
+    assert told[""]["status"] == 400
+
+
+def test_a_log_that_is_renamed_is_written_anew_and_nobody_waits_for_one_that_is_not_written(running, log):
+    site = running.become(http=f"access_log: {log},")
+    recorder = recorder_of(site, log)
+    os.kill(recorder, signal.SIGSTOP)
+    browser = site.browser(PLAIN)
+    for _ in range(100):
+        browser.ask("/waits")
+    os.kill(recorder, signal.SIGCONT)
+    lines_of(log, "/waits", 100)
+    log.rename(log.with_suffix(".1"))
+    wait_until(lambda: site.ask(PLAIN) and log.exists(), "another file")
+    assert log.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_recorder_that_was_killed_comes_again_and_the_last_one_goes_with_its_log(running, log):
+    site = running.become(http=f"access_log: {log},")
+    recorder = recorder_of(site, log)
+    status = Path(f"/proc/{recorder}/status").read_text(encoding="ascii")
+    assert re.search(r"^CapEff:\t0+$", status, re.MULTILINE) and re.search(r"^NoNewPrivs:\t1$", status, re.MULTILINE)
+    os.kill(recorder, signal.SIGKILL)
+    site.ask(PLAIN, target="/meanwhile")
+    lines_of(log, "/meanwhile", 1)
+    recorder = recorder_of(site, log)
+    running.become()
+    wait_until(lambda: recorder not in recorders_of(site.lab), "it ends with the last worker that has its pipe")
+
+
+def test_routes_lead_to_other_services_by_the_path(running):
+    site = running.become(routes="{path: /sockjs, service: other}, {path: /sockjs/info, service: plain}")
+    browser = site.browser(TLS)
+    for _ in range(2):  # on one connection, to and fro
+        assert browser.ask("/").instance in ("i1", "i2")
+        assert browser.ask("/sockjs/1/2?x").instance == "i3"
+        assert browser.ask("/sockjs", method="POST", body=b"abc").body == 3
+        assert browser.ask("/sockjs/info").instance in ("i1", "i2")
+        assert browser.ask("/sockjsx").instance in ("i1", "i2")
+    assert browser.ask("/sockjs").peer == browser.own
+    assert WebSocket(site.browser(TLS), "/sockjs/websocket").greeting.split()[0] == "i3"
+    assert site.lab.rcxlb.active("127.0.0.1:3003", "other") >= 1

@@ -69,6 +69,42 @@ def test_a_redirect_and_backends_exclude_each_other(site):
     assert result.code == 1 and "redirects each request to https" in result.err, str(result)
 
 
+ROUTES = """\
+services:
+- {name: ddp, listen: ["127.0.0.1:9000"]}
+- name: default
+  listen: ["*:3000"]
+  http: {access_log: journal}
+  routes: [{path: /websocket, service: ddp}, {path: /sockjs, service: plain}]
+- {name: plain, listen: ["*:80"]}
+"""
+
+
+def test_routes_are_told_and_hold_the_service_that_they_lead_to(lab):
+    lab.load()
+    told = differences(lab, ROUTES)
+    assert {"+ route /websocket to ddp of default", "+ route /sockjs to plain of default",
+            "~ service default: http.access_log none → journal"} <= set(told)
+    assert entry(lab, "default")["routes"] == [
+        {"path": "/websocket", "service": "ddp"}, {"path": "/sockjs", "service": "plain"}]
+    assert differences(lab, lab.rcxlb("config")) == ["no difference"]
+    for words in (["del", "ddp"], ["add", "ddp", "--listen", "127.0.0.1:9000", "--redirect", "https"]):
+        result = lab.rcxlb.attempt("services", *words)
+        assert result.code == 1 and "'default' has a route to 'ddp'" in result.err, str(result)
+    assert sorted(differences(lab, ROUTES.replace("service: plain", "service: ddp").replace("- {name: plain", "- {name: p"))) == [
+        "+ address *:80 of p", "+ route /sockjs to ddp of default", "+ service p", "- route /sockjs to plain of default",
+        "- service plain",
+    ]
+
+
+def test_an_access_log_in_a_folder_that_is_not_there_is_refused(lab):
+    lab.load()
+    path = lab.folder / "rcxlb.yaml"
+    path.write_text(ROUTES.replace("journal", "/nowhere/access.log"), encoding="utf-8")
+    result = lab.rcxlb.attempt("check", path)
+    assert result.code == 1 and "mkdir -p /nowhere" in result.err, str(result)
+
+
 def test_each_difference_is_told(site):
     text = site.rcxlb("config")
     changed = text.replace("forwarded: true", "forwarded: true\n    answer_ms: 1000").replace("eu", "us")

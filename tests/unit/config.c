@@ -134,9 +134,48 @@ static const struct {
 	  "'health': the service has redirect" },
 	{ "backends of a redirection", LISTEN "  redirect: https\n- name: b\n  listen: [\"*:81\"]\n  backends_of: a\n",
 	  7, "'a': that service has redirect, and no backends" },
-	{ "an access log", LISTEN "  http: {access_log: journal}\n", 4, "'access_log': rcxlb " },
+	{ "an access log in a folder from nowhere", LISTEN "  http: {access_log: access.log}\n", 4,
+	  "'access.log': the path 'access.log' must begin with '/'" },
+	{ "an access log of a kind that does not exist", LISTEN "  http: {access_log: {to: journal, format: xml}}\n", 4,
+	  "'xml': the format 'xml' is not known; it is combined or json" },
+	{ "an access log nowhere", LISTEN "  http:\n    access_log:\n      format: json\n", 6,
+	  "'to': it is missing in services[].http.access_log" },
+	{ "a switched-on access log", LISTEN "  http: {access_log: [journal]}\n", 4,
+	  "'access_log': it is a list here; it must be a mapping" },
 	{ "a cookie", LISTEN "  http: {affinity: cookie}\n", 4, "'affinity': rcxlb " },
-	{ "routes", LISTEN "  routes: [{path: /websocket, service: ddp}]\n", 4, "'routes': rcxlb " },
+	{ "routes without http", LISTEN "  routes: [{path: /a, service: b}]\n- {name: b, listen: [\"*:81\"]}\n", 4,
+	  "'routes': paths are known where HTTP is parsed: add http" },
+	{ "a route to nobody", LISTEN "  http: {}\n  routes:\n  - {path: /a, service: x9}\n", 6,
+	  "'x9': no service has this name" },
+	{ "a route to nearly somebody",
+	  LISTEN "  http: {}\n  routes:\n  - {path: /a, service: streamr}\n- {name: streamer, listen: [\"*:81\"]}\n", 6,
+	  "did you mean 'streamer'?" },
+	{ "a route to where it begins", LISTEN "  http: {}\n  routes: [{path: /a, service: a}]\n", 5,
+	  "'a': the route leads to the service that it is in" },
+	{ "a route to a redirection",
+	  LISTEN "  http: {}\n  routes: [{path: /a, service: b}]\n- {name: b, listen: [\"*:81\"], redirect: https}\n",
+	  5, "'b': that service has redirect" },
+	{ "a redirection with routes",
+	  LISTEN "  redirect: https\n  routes: [{path: /a, service: b}]\n- {name: b, listen: [\"*:81\"]}\n", 5,
+	  "'routes': the service has redirect" },
+	{ "a route without a path", LISTEN "  http: {}\n  routes:\n  - service: b\n- {name: b, listen: [\"*:81\"]}\n",
+	  6, "'path': it is missing in services[].routes[]" },
+	{ "a route whose path begins otherwise",
+	  LISTEN "  http: {}\n  routes:\n  - {path: websocket, service: b}\n- {name: b, listen: [\"*:81\"]}\n", 6,
+	  "'websocket': is no path: it begins with '/'" },
+	{ "a route for a query",
+	  LISTEN "  http: {}\n  routes:\n  - {path: \"/a?b\", service: b}\n- {name: b, listen: [\"*:81\"]}\n", 6,
+	  "'/a?b': is no path" },
+	{ "a route whose path ends a line",
+	  LISTEN "  http: {}\n  routes:\n  - {path: \"/a\\n\", service: b}\n- {name: b, listen: [\"*:81\"]}\n", 6,
+	  "'/a\\x0a': is no path" },
+	{ "a route for everything",
+	  LISTEN "  http: {}\n  routes:\n  - {path: /, service: b}\n- {name: b, listen: [\"*:81\"]}\n", 6,
+	  "'/': ends with '/'; a route is for a path and all below it" },
+	{ "two routes for one path",
+	  LISTEN "  http: {}\n  routes:\n  - {path: /a, service: b}\n  - {path: /a, service: b}\n- {name: b, listen: "
+		 "[\"*:81\"]}\n",
+	  7, "'/a': there are two routes for '/a'" },
 	{ "a certificate without a key", LISTEN "  tls:\n    certificate: /a\n", 5,
 	  "'key': it is missing in services[].tls[]" },
 	{ "a certificate by a path from nowhere", LISTEN "  tls: {certificate: a.pem, key: /b}\n", 4,
@@ -404,9 +443,11 @@ static const char everything[] =
     "  listen: [\"*:443\"]\n"
     "  backends_of: rocketchat\n"
     "  http: {forwarded: true, head_bytes: 8192, fields: 64, body_bytes: 5000000000, head_ms: 1000, body_ms: 2000,\n"
-    "    answer_ms: 3000, trusted_proxies: [10.0.0.0/8, \"2001:db8::1\"], headers: {set: {X-Region: eu, X-Name: ü}}}\n"
+    "    answer_ms: 3000, access_log: {to: /var/log/a.log, format: json},\n"
+    "    trusted_proxies: [10.0.0.0/8, \"2001:db8::1\"], headers: {set: {X-Region: eu, X-Name: ü}}}\n"
     "- {name: plain, listen: [\"*:8080\"], redirect: https}\n"
-    "- {name: usual, listen: [\"*:8081\"], http: true}\n"
+    "- {name: usual, listen: [\"*:8081\"], http: true,\n"
+    "   routes: [{path: /websocket, service: other}, {path: /sockjs, service: rocketchat}]}\n"
     "metrics: {listen: off}\n"
     "hash_key: 000102030405060708090A0B0C0D0E0F\n";
 
@@ -473,6 +514,8 @@ static void every_key_of_http_has_its_effect(void **state)
 	assert_int_equal(http->head_ms, 1000);
 	assert_int_equal(http->body_ms, 2000);
 	assert_int_equal(http->answer_ms, 3000);
+	assert_string_equal(http->access_log, "/var/log/a.log");
+	assert_int_equal(http->access_log_json, 1);
 	assert_int_equal(http->trusted_count, 2);
 	assert_int_equal(http->trusted[0].length, 96 + 8);
 	assert_int_equal(http->trusted[1].length, 128);
@@ -483,6 +526,8 @@ static void every_key_of_http_has_its_effect(void **state)
 	http_defaults(&wanted, RCXLB_HTTP_REDIRECT);
 	assert_memory_equal(redirect, &wanted, sizeof(wanted));
 	http_defaults(&wanted, RCXLB_HTTP_PARSED);
+	assert_int_equal(http_route(&wanted, "/websocket", 1, &error), 0);
+	assert_int_equal(http_route(&wanted, "/sockjs", 0, &error), 0);
 	assert_memory_equal(usual, &wanted, sizeof(wanted));
 	assert_int_equal(usual->head_bytes, 15360);
 	assert_int_equal(usual->answer_ms, 300000);
@@ -593,6 +638,9 @@ static void draw_http(struct rcxlb_http *to)
 	to->head_ms = HTTP_LEAST_MS + draw(HTTP_MOST_MS - HTTP_LEAST_MS + 1);
 	to->body_ms = HTTP_LEAST_MS + draw(HTTP_MOST_MS - HTTP_LEAST_MS + 1);
 	to->answer_ms = HTTP_LEAST_MS + draw(HTTP_MOST_MS - HTTP_LEAST_MS + 1);
+	to->access_log_json = draw(2);
+	if (to->access_log_json || draw(2))
+		assert_int_equal(http_log_to(to, draw(2) ? "journal" : "/var/log/x y: \"z\".log", &error), 0);
 	for (int i = 0, count = draw(4); i < count; i++) {
 		static const char *const forms[] = { "192.0.%d.0/24", "2001:db8:%d::/48", "::ffff:10.0.0.%d", "%d::1" };
 		char text[64];
@@ -676,6 +724,10 @@ static void draw_model(struct model *model)
 		backend->max_connections = draw(2) ? draw(0xffffffff) : 0;
 		backend->draining = draw(2);
 	}
+	for (int i = 1; i < services; i++) /* to one that does not go for another check of the same backends */
+		if (http_is_parsed(&model->service[i].http) && !http_redirect_name(&model->service[0].http)[0] &&
+		    draw(2))
+			http_route(&model->service[i].http, draw(2) ? "/a/b%20" : "/{|}^`~", 0, &error);
 	for (int i = 0; i < services; i++) /* some come and go, so that ids have holes and histories */
 		if (!draw(4))
 			model_service_delete(model, model->service[i].name, &error);

@@ -95,9 +95,10 @@ static void close_listeners(struct start *start)
 }
 
 /* IPv4 first; IPv6 where the host has it. */
-static int prepare_service(struct start *start, const struct model *model, uint32_t id, struct error *error)
+static int prepare_service(const struct crew *crew, struct start *start, uint32_t id, struct error *error)
 {
-	const struct rcxlb_http *http = &model->service[id].http;
+	const struct model_service *wished = &crew->model->service[id];
+	int log = recorders_pipe(crew->means->recorders, wished);
 	struct worker_service *service = &start->service[start->count];
 	int *listener = start->listener[start->count];
 
@@ -105,7 +106,9 @@ static int prepare_service(struct start *start, const struct model *model, uint3
 		.id = id,
 		.listeners = listener,
 		.tls = start->material->tls[id].count ? &start->material->tls[id] : NULL,
-		.http = http->flags ? http : NULL,
+		.name = wished->name,
+		.http = wished->http.flags ? &wished->http : NULL,
+		.access_log = log < 0 ? 0 : log,
 	};
 	for (int ipv6 = 0; ipv6 < 2; ipv6++) {
 		int fd = listening_socket(ipv6, error);
@@ -135,7 +138,7 @@ static int prepare(const struct crew *crew, struct material *material, struct st
 	start->material = material;
 	for (uint32_t id = 0; id < RCXLB_MAX_SERVICES && !err; id++)
 		if (is_served(crew, material, id))
-			err = prepare_service(start, crew->model, id, error);
+			err = prepare_service(crew, start, id, error);
 	return err;
 }
 
@@ -173,6 +176,7 @@ static _Noreturn void be_worker(const struct crew *crew, uint32_t number, struct
 	for (struct start *other = start->before; other; other = other->before)
 		close_listeners(other);
 	close(crew->means->private);
+	recorders_leave(crew->means->recorders);
 	err = desk_open(crew->means->watch, &work.desk, &error);
 	watch_close(crew->means->watch);
 	if (!err)

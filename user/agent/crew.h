@@ -3,6 +3,7 @@
 #ifndef AGENT_CREW_H
 #define AGENT_CREW_H
 
+#include "agent/recorder.h"
 #include "agent/work.h"
 #include "core/error.h"
 #include "core/model.h"
@@ -14,6 +15,7 @@ struct crew;
 struct crew_means {
 	struct watch *watch;
 	const struct work_tickets *tickets;
+	const struct recorders *recorders;
 	int private; /* a descriptor that workers must not keep */
 };
 

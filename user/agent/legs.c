@@ -76,24 +76,25 @@ static int pick(void *data, const struct worker_client *client, const struct wor
 	return 0;
 }
 
-/* The entry of the service by which steer will find it. */
+/*
+ * The entry of the service by which steer will find it: the address that the client dialled, and of a service that it
+ * came to by a route the first one.
+ */
 static bool service_entry(const struct legs *legs, const struct worker_client *client, struct rcxlb_endpoint *ret)
 {
 	const struct model_service *service = &legs->model->service[client->service % RCXLB_MAX_SERVICES];
 	struct rcxlb_endpoint any = endpoint_any(endpoint_is_ipv4(&client->dialled), client->dialled.port);
-	bool found = false;
 
+	*ret = service->listen[0];
 	for (int i = 0; i < service->listens; i++) {
 		if (endpoint_equal(&service->listen[i], &client->dialled)) {
 			*ret = service->listen[i];
 			return true;
 		}
-		if (endpoint_equal(&service->listen[i], &any)) {
+		if (endpoint_equal(&service->listen[i], &any))
 			*ret = any;
-			found = true;
-		}
 	}
-	return found;
+	return service->listens > 0;
 }
 
 static bool bind_leg(struct legs *legs, int fd, bool ipv4, struct rcxlb_endpoint *ret)

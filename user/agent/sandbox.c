@@ -167,6 +167,13 @@ static int set_capabilities(uint64_t permitted_set, uint64_t effective)
 	return syscall(SYS_capset, &header, data) ? -errno : 0;
 }
 
+int sandbox_drop_capabilities(void)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return -errno;
+	return set_capabilities(0, 0);
+}
+
 static int change_user(struct error *error)
 {
 	const char *name = SANDBOX_USER;

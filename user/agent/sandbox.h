@@ -21,4 +21,7 @@ enum sandbox_role {
  */
 int sandbox_enter(enum sandbox_role role, struct error *error);
 
+/* This process keeps its user, who may own files, and from now on has no capability and gains none. 0 or -errno. */
+int sandbox_drop_capabilities(void);
+
 #endif

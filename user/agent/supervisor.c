@@ -34,6 +34,7 @@ struct supervisor {
 	struct crew_means means;
 	struct model *model, *spare;  /* as published last; room for the next one */
 	struct work_tickets *tickets; /* shared with the workers */
+	struct recorders recorders;   /* of access logs */
 	struct crew *crew;	      /* in charge, or NULL */
 	uint64_t revision;
 	uint64_t stamp, stamped; /* of the certificates, and when that was looked at */
@@ -59,6 +60,23 @@ static void rotate_tickets(struct supervisor *supervisor)
 	supervisor->rotated = clock_ns(CLOCK_MONOTONIC);
 }
 
+static bool same_listens(const struct model_service *a, const struct model_service *b)
+{
+	return a->listens == b->listens && !memcmp(a->listen, b->listen, sizeof(a->listen));
+}
+
+/* Where routes lead: steer knows services by their addresses. */
+static bool same_routes(const struct model *a, const struct model *b, const struct rcxlb_http *http)
+{
+	for (uint32_t i = 0; i < http->routes; i++) {
+		uint32_t end = http->route[i].service % RCXLB_MAX_SERVICES;
+
+		if (!same_listens(&a->service[end], &b->service[end]))
+			return false;
+	}
+	return true;
+}
+
 /* What workers are started with, of a model. */
 static bool same_for_workers(const struct model *a, const struct model *b)
 {
@@ -70,10 +88,10 @@ static bool same_for_workers(const struct model *a, const struct model *b)
 
 		if (served != model_has_workers(b, right))
 			return false;
-		if (served && (left->listens != right->listens || memcmp(left->name, right->name, sizeof(left->name)) ||
-			       memcmp(left->listen, right->listen, sizeof(left->listen)) ||
-			       memcmp(&left->tls, &right->tls, sizeof(left->tls)) ||
-			       memcmp(&left->http, &right->http, sizeof(left->http))))
+		if (served &&
+		    (!same_listens(left, right) || memcmp(left->name, right->name, sizeof(left->name)) ||
+		     memcmp(&left->tls, &right->tls, sizeof(left->tls)) ||
+		     memcmp(&left->http, &right->http, sizeof(left->http)) || !same_routes(a, b, &left->http)))
 			return false;
 	}
 	return true;
@@ -159,8 +177,12 @@ static void bury_dead(struct supervisor *supervisor, bool ended)
 
 static void look(struct supervisor *supervisor)
 {
+	struct error error;
+
 	follow_model(supervisor);
 	follow_files(supervisor);
+	if (recorders_follow(&supervisor->recorders, supervisor->model, &error))
+		log_line("%s", error.text);
 	change_crew(supervisor);
 	bury_dead(supervisor, crew_reap(supervisor->crew)); /* before others have their addresses */
 	crew_mend(supervisor->crew);
@@ -181,6 +203,7 @@ static int begin(struct supervisor *supervisor, struct error *error)
 	if (!supervisor->model || !supervisor->spare || supervisor->tickets == MAP_FAILED)
 		return failed(error, -ENOMEM, "out of memory");
 	supervisor->means.tickets = supervisor->tickets;
+	supervisor->means.recorders = &supervisor->recorders;
 	madvise(supervisor->tickets, sizeof(*supervisor->tickets), MADV_DONTDUMP);
 	rotate_tickets(supervisor);
 	bury_dead(supervisor, true); /* so that it is known whether anybody is in charge */

@@ -70,6 +70,26 @@ static int print_mistakes(const char *path, const struct mistakes *mistakes, str
 		      mistakes->more ? "more than " : "", mistakes->count, mistakes->count == 1 ? "" : "s");
 }
 
+/* Said now, and not by the log of a process that comes later. */
+static int check_logs(const struct model *model, struct error *error)
+{
+	char folder[RCXLB_PATH_LEN];
+	struct stat stat_of;
+
+	for (int i = 0; i < RCXLB_MAX_SERVICES; i++) {
+		const char *to = model->service[i].http.access_log;
+
+		if (to[0] != '/')
+			continue;
+		snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(to, '/') - to), to);
+		if (folder[0] && (stat(folder, &stat_of) || !S_ISDIR(stat_of.st_mode)))
+			return failed(error, -ENOENT,
+				      "service %s: there is no folder %s for its access log; make it: mkdir -p %s",
+				      model->service[i].name, folder, folder);
+	}
+	return 0;
+}
+
 int file_read(const char *path, struct config *ret, struct error *error)
 {
 	struct mistakes mistakes;
@@ -89,5 +109,5 @@ int file_read(const char *path, struct config *ret, struct error *error)
 		return failed(error, err, "out of memory");
 	if (!err)
 		certificates_check_file(ret, &mistakes);
-	return mistakes.count ? print_mistakes(path, &mistakes, error) : 0;
+	return mistakes.count ? print_mistakes(path, &mistakes, error) : check_logs(&ret->model, error);
 }

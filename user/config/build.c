@@ -13,6 +13,7 @@
 #define BACKEND "services[].backends[]"
 #define HEALTH	"services[].health"
 #define TLS	"services[].tls[]"
+#define ROUTE	"services[].routes[]"
 
 struct builder {
 	const struct draft *draft;
@@ -89,7 +90,7 @@ static void check_health(struct builder *builder, const struct draft_service *se
 /* Who answers every request himself has no use for what requests need otherwise. */
 static void check_redirect(struct builder *builder, const struct draft_service *service)
 {
-	static const char *const others[] = { "tls", "http", "backends", "backends_of", "health" };
+	static const char *const others[] = { "tls", "http", "routes", "backends", "backends_of", "health" };
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		if (draft_has(&service->head, SERVICE, others[i]))
@@ -199,20 +200,19 @@ static void build_backends(struct builder *builder, const struct draft_service *
 	}
 }
 
-static void say_unknown_service(struct builder *builder, const struct draft_service *service)
+/* `name` is what `service` says in this line. */
+static void say_unknown_service(struct builder *builder, const struct draft_service *service, const char *name,
+				uint32_t line)
 {
-	struct nearest nearest = { .meant = service->backends_of };
-	uint32_t line = draft_line(&service->head, SERVICE, "backends_of");
+	struct nearest nearest = { .meant = name };
 
 	for (uint32_t i = 0; i < builder->draft->services; i++)
 		if (builder->draft->service[i].service.name[0] && &builder->draft->service[i] != service)
 			nearest_offer(&nearest, builder->draft->service[i].service.name);
 	if (nearest.word)
-		mistake(builder->mistakes, line, service->backends_of, "no service has this name; did you mean '%s'?",
-			nearest.word);
+		mistake(builder->mistakes, line, name, "no service has this name; did you mean '%s'?", nearest.word);
 	else
-		mistake(builder->mistakes, line, service->backends_of,
-			"no service has this name; name one that has backends");
+		mistake(builder->mistakes, line, name, "no service has this name; name one that has backends");
 }
 
 /* The service whose backends these are in the end: backends_of may name one that has backends_of itself. */
@@ -226,7 +226,8 @@ static const struct draft_service *find_root(struct builder *builder, const stru
 
 		if (!next) {
 			if (root == service) /* else it is said where it is written */
-				say_unknown_service(builder, service);
+				say_unknown_service(builder, service, service->backends_of,
+						    draft_line(&service->head, SERVICE, "backends_of"));
 			return NULL;
 		}
 		if (next == service || steps > draft->services) {
@@ -264,6 +265,42 @@ static void build_shared(struct builder *builder, const struct draft_service *se
 		return;
 	memcpy(to->member, from->member, sizeof(to->member));
 	to->check = from->check;
+}
+
+/* The id of the service that a route leads to; RCXLB_MAX_SERVICES: it cannot lead there. */
+static uint32_t route_end(struct builder *builder, const struct draft_service *service, const struct draft_route *route)
+{
+	const struct draft_service *end = find_service(builder->draft, route->service, builder->draft->services);
+	uint32_t line = draft_line(&route->head, ROUTE, "service");
+	const struct model_service *to;
+
+	if (!end)
+		say_unknown_service(builder, service, route->service, line);
+	else if (end == service)
+		mistake(builder->mistakes, line, route->service,
+			"the route leads to the service that it is in; it can be left out");
+	else if (redirects(end))
+		mistake(builder->mistakes, line, route->service,
+			"that service has redirect, and no backends; name one that has some");
+	to = model_service_find(&builder->to->model, route->service);
+	return to && end != service ? to - builder->to->model.service : RCXLB_MAX_SERVICES;
+}
+
+static void build_routes(struct builder *builder, const struct draft_service *service)
+{
+	struct model_service *to = model_service_find(&builder->to->model, service->service.name);
+	struct error error;
+
+	if (service->routes && !draft_has(&service->head, SERVICE, "http"))
+		mistake(builder->mistakes, draft_line(&service->head, SERVICE, "routes"), "routes",
+			"paths are known where HTTP is parsed: add http: {} to the service");
+	for (uint32_t i = 0; to && i < service->routes; i++) {
+		const struct draft_route *route = &service->route[i];
+		uint32_t end = route->service[0] ? route_end(builder, service, route) : RCXLB_MAX_SERVICES;
+
+		if (route->path[0] && end < RCXLB_MAX_SERVICES && http_route(&to->http, route->path, end, &error))
+			mistake_from(builder->mistakes, draft_line(&route->head, ROUTE, "path"), route->path, &error);
+	}
 }
 
 /* Only when all is well otherwise: a check that could not be read differs from others. */
@@ -304,6 +341,9 @@ void config_build(const struct draft *draft, struct config *ret, struct mistakes
 	for (uint32_t i = 0; i < draft->services; i++)
 		if (draft->service[i].backends_of[0] && !redirects(&draft->service[i]))
 			build_shared(&builder, &draft->service[i]);
+	for (uint32_t i = 0; i < draft->services; i++)
+		if (!redirects(&draft->service[i]))
+			build_routes(&builder, &draft->service[i]);
 	if (!mistakes->count)
 		check_rivals(&builder);
 }

@@ -122,6 +122,25 @@ void *draft_open_headers(void *http, struct error *error)
 	return &in->headers;
 }
 
+void *draft_open_access_log(void *http, struct error *error)
+{
+	struct draft_http *in = http;
+
+	(void)error;
+	in->access_log.http = &in->http;
+	return &in->access_log;
+}
+
+void *draft_open_route(void *service, struct error *error)
+{
+	struct draft_service *in = service;
+
+	if (in->routes < RCXLB_MAX_ROUTES)
+		return &in->route[in->routes++];
+	error_set(error, "there are more than %d routes in one service; take some out", RCXLB_MAX_ROUTES);
+	return NULL;
+}
+
 void *draft_open_agent(void *draft, struct error *error)
 {
 	(void)error;
@@ -278,7 +297,36 @@ int draft_take_trusted(const struct draft_value *value, void *http, struct error
 
 int draft_take_header(const struct draft_value *value, void *headers, struct error *error)
 {
-	return header_set(((struct draft_headers *)headers)->http, value->name, value->text, error);
+	return header_set(((struct draft_http_part *)headers)->http, value->name, value->text, error);
+}
+
+int draft_take_log_to(const struct draft_value *value, void *access_log, struct error *error)
+{
+	return http_log_to(((struct draft_http_part *)access_log)->http, value->text, error);
+}
+
+int draft_take_log_format(const struct draft_value *value, void *access_log, struct error *error)
+{
+	return http_log_format(((struct draft_http_part *)access_log)->http, value->text, error);
+}
+
+int draft_take_route_path(const struct draft_value *value, void *route, struct error *error)
+{
+	struct rcxlb_http alone = {};
+	int err = http_route(&alone, value->text, 0, error);
+
+	if (!err)
+		strcpy(((struct draft_route *)route)->path, value->text);
+	return err;
+}
+
+int draft_take_route_service(const struct draft_value *value, void *route, struct error *error)
+{
+	int err = model_name_check(value->text, error);
+
+	if (!err)
+		strcpy(((struct draft_route *)route)->service, value->text);
+	return err;
 }
 
 int draft_take_workers(const struct draft_value *value, void *agent, struct error *error)

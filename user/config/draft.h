@@ -41,15 +41,22 @@ struct draft_tls {
 	char key[RCXLB_PATH_LEN];
 };
 
-struct draft_headers {
+/* A part of http, which puts what it says there. */
+struct draft_http_part {
 	struct draft_head head;
-	struct rcxlb_http *http; /* where they are put */
+	struct rcxlb_http *http;
 };
 
 struct draft_http {
 	struct draft_head head;
 	struct rcxlb_http http;
-	struct draft_headers headers;
+	struct draft_http_part headers, access_log;
+};
+
+struct draft_route {
+	struct draft_head head;
+	char path[RCXLB_PATH_LEN];
+	char service[RCXLB_NAME_LEN];
 };
 
 struct draft_service {
@@ -61,6 +68,8 @@ struct draft_service {
 	uint32_t certificates;
 	struct draft_tls tls[RCXLB_MAX_CERTIFICATES];
 	struct draft_http http;
+	uint32_t routes;
+	struct draft_route route[RCXLB_MAX_ROUTES];
 	struct draft_backend *backend; /* `backends` of them */
 	uint32_t backends, room;
 };
@@ -102,6 +111,8 @@ void *draft_open_health(void *service, struct error *error);
 void *draft_open_tls(void *service, struct error *error);
 void *draft_open_http(void *service, struct error *error);
 void *draft_open_headers(void *http, struct error *error);
+void *draft_open_access_log(void *http, struct error *error);
+void *draft_open_route(void *service, struct error *error);
 void *draft_open_agent(void *draft, struct error *error);
 void *draft_open_metrics(void *draft, struct error *error);
 
@@ -127,6 +138,10 @@ int draft_take_redirect(const struct draft_value *value, void *service, struct e
 int draft_take_forwarded(const struct draft_value *value, void *http, struct error *error);
 int draft_take_trusted(const struct draft_value *value, void *http, struct error *error);
 int draft_take_header(const struct draft_value *value, void *headers, struct error *error);
+int draft_take_log_to(const struct draft_value *value, void *access_log, struct error *error);
+int draft_take_log_format(const struct draft_value *value, void *access_log, struct error *error);
+int draft_take_route_path(const struct draft_value *value, void *route, struct error *error);
+int draft_take_route_service(const struct draft_value *value, void *route, struct error *error);
 int draft_take_workers(const struct draft_value *value, void *agent, struct error *error);
 int draft_take_metrics_listen(const struct draft_value *value, void *metrics, struct error *error);
 

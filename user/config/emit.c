@@ -110,11 +110,25 @@ static json_t *http_tree(const struct rcxlb_http *http)
 	put_number(tree, "head_ms", http->head_ms, usual.head_ms);
 	put_number(tree, "body_ms", http->body_ms, usual.body_ms);
 	put_number(tree, "answer_ms", http->answer_ms, usual.answer_ms);
+	if (http->access_log[0])
+		json_object_set_new(
+		    tree, "access_log",
+		    json_pack("{s:s, s:s}", "to", http->access_log, "format", http_log_format_name(http)));
 	if (http->trusted_count)
 		json_object_set_new(tree, "trusted_proxies", trusted_tree(http));
 	if (http->headers)
 		json_object_set_new(tree, "headers", headers_tree(http));
 	return tree;
+}
+
+static json_t *routes_tree(const struct model *model, const struct rcxlb_http *http)
+{
+	json_t *all = json_array();
+
+	for (uint32_t i = 0; i < http->routes && i < RCXLB_MAX_ROUTES; i++)
+		json_array_append_new(all, json_pack("{s:s, s:s}", "path", http->route[i].path, "service",
+						     model->service[http->route[i].service % RCXLB_MAX_SERVICES].name));
+	return all;
 }
 
 static json_t *service_tree(const struct model *model, const struct model_service *service)
@@ -139,6 +153,8 @@ static json_t *service_tree(const struct model *model, const struct model_servic
 		json_object_set_new(tree, "tls", tls_tree(&service->tls));
 	if (http_is_parsed(&service->http))
 		json_object_set_new(tree, "http", http_tree(&service->http));
+	if (service->http.routes)
+		json_object_set_new(tree, "routes", routes_tree(model, &service->http));
 	put_text(tree, "redirect", http_redirect_name(&service->http), "");
 	if (http_redirect_name(&service->http)[0])
 		json_decref(backends); /* it has none */

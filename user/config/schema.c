@@ -34,6 +34,8 @@
 #define TLS	  "services[].tls[]"
 #define HTTP	  "services[].http"
 #define HEADERS	  "services[].http.headers"
+#define LOG	  "services[].http.access_log"
+#define ROUTE	  "services[].routes[]"
 #define AGENT	  "agent"
 #define METRICS	  "metrics"
 
@@ -129,7 +131,12 @@ static const struct config_key keys[] = {
 	  .purpose = "its requests are parsed, and reach a backend with forwarding headers" },
 	TEXT(SERVICE, "redirect", false, "https", "no redirection", draft_take_redirect,
 	     "every request is answered with the https address; no backend is asked"),
-	LATER(SERVICE, "routes", "which service gets which HTTP request"),
+	{ .section = SERVICE,
+	  .name = "routes",
+	  .kind = CONFIG_SECTIONS,
+	  .open = draft_open_route,
+	  .usual = "no route",
+	  .purpose = "requests for which the backends of other services are asked; it needs http" },
 	LATER(SERVICE, "acme", "the folder that answers challenges of a certificate authority"),
 	LATER(SERVICE, "handoff", "hand the client's socket to the instance"),
 
@@ -192,7 +199,14 @@ static const struct config_key keys[] = {
 	  .kind = CONFIG_SECTION,
 	  .open = draft_open_headers,
 	  .purpose = "header fields of requests" },
-	LATER(HTTP, "access_log", "a line for each request"),
+	{ .section = HTTP,
+	  .name = "access_log",
+	  .kind = CONFIG_SECTION,
+	  .open = draft_open_access_log,
+	  .bare = "to",
+	  .values = "a file, journal, or {to: FILE, format: FORMAT}",
+	  .usual = "nothing is written",
+	  .purpose = "where a line for each request is written" },
 	LATER(HTTP, "affinity", "a cookie that says which backend a client had"),
 
 	{ .section = HEADERS,
@@ -202,6 +216,16 @@ static const struct config_key keys[] = {
 	  .values = "a mapping, as {X-Region: eu}",
 	  .usual = "none is set",
 	  .purpose = "backends get these instead of the client's" },
+
+	TEXT(LOG, "to", true, "a path that begins with '/', or journal", NULL, draft_take_log_to,
+	     "the file, which is opened anew when it was renamed; or the journal"),
+	TEXT(LOG, "format", false, "combined or json", "combined", draft_take_log_format,
+	     "how a line is written: as Apache and nginx do, or as an object"),
+
+	TEXT(ROUTE, "path", true, "a path that begins with '/'", NULL, draft_take_route_path,
+	     "requests for it and for all below it; the longest that fits counts"),
+	TEXT(ROUTE, "service", true, "the name of a service", NULL, draft_take_route_service,
+	     "the service whose backends are asked, by its own rule"),
 
 	TEXT(AGENT, "workers", false, "auto or 1 to 64", "auto, one for each core", draft_take_workers,
 	     "processes that end TLS, parse HTTP and relay"),

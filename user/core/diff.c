@@ -10,7 +10,7 @@
 #include "core/http.h"
 #include "core/prefix.h"
 
-#define VALUE_LEN (RCXLB_CHECK_TEXT_LEN + 16)
+#define VALUE_LEN RCXLB_PATH_LEN
 
 struct diff {
 	uint32_t lines;
@@ -53,6 +53,8 @@ static const char *const settings[] = {
 	"http.head_ms",
 	"http.body_ms",
 	"http.answer_ms",
+	"http.access_log",
+	"http.access_log.format",
 	"redirect",
 };
 
@@ -61,6 +63,11 @@ static const char *const settings[] = {
 struct value {
 	char text[VALUE_LEN];
 };
+
+static const char *or_none(const char *text)
+{
+	return text[0] ? text : "none";
+}
 
 /* Of a service that parses nothing, as if it did: what comes with `http` is told once. */
 static struct value *print_http(const struct rcxlb_http *http, struct value *next)
@@ -77,12 +84,9 @@ static struct value *print_http(const struct rcxlb_http *http, struct value *nex
 	snprintf(next++->text, VALUE_LEN, "%u", http->head_ms);
 	snprintf(next++->text, VALUE_LEN, "%u", http->body_ms);
 	snprintf(next++->text, VALUE_LEN, "%u", http->answer_ms);
+	snprintf(next++->text, VALUE_LEN, "%s", or_none(http->access_log));
+	snprintf(next++->text, VALUE_LEN, "%s", http_log_format_name(http));
 	return next;
-}
-
-static const char *or_none(const char *text)
-{
-	return text[0] ? text : "none";
 }
 
 /* Their values, in the same order. */
@@ -240,6 +244,33 @@ static void diff_http(struct diff *diff, char sign, const struct model_service *
 			    service->name);
 }
 
+static const char *route_end(const struct model *model, const struct rcxlb_http *http, uint32_t route)
+{
+	return model->service[http->route[route].service % RCXLB_MAX_SERVICES].name;
+}
+
+static bool has_route(const struct model *model, const struct rcxlb_http *http, const char *path, const char *end)
+{
+	for (uint32_t i = 0; i < http->routes; i++)
+		if (!strcmp(http->route[i].path, path) && !strcmp(route_end(model, http, i), end))
+			return true;
+	return false;
+}
+
+/* Routes that `service` has and `other`, NULL for nobody, has not. */
+static void diff_routes(struct diff *diff, char sign, const struct model *model, const struct model_service *service,
+			const struct model *other_model, const struct model_service *other)
+{
+	const struct rcxlb_http *http = &service->http;
+
+	for (uint32_t i = 0; i < http->routes; i++) {
+		const char *path = http->route[i].path, *end = route_end(model, http, i);
+
+		if (!other || !has_route(other_model, &other->http, path, end))
+			say(diff, "%c route %s to %s of %s", sign, path, end, service->name);
+	}
+}
+
 static void diff_service(struct diff *diff, struct model *from, struct model *to, const struct model_service *service)
 {
 	const struct model_service *before = model_service_find(from, service->name);
@@ -259,6 +290,9 @@ static void diff_service(struct diff *diff, struct model *from, struct model *to
 	if (before)
 		diff_http(diff, '-', before, service);
 	diff_http(diff, '+', service, before);
+	if (before)
+		diff_routes(diff, '-', from, before, to, service);
+	diff_routes(diff, '+', to, service, from, before);
 	if (before)
 		diff_members(diff, '-', from, before, to, service);
 	diff_members(diff, '+', to, service, from, before);

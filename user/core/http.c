@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/path.h"
 #include "core/prefix.h"
 
 void http_defaults(struct rcxlb_http *http, uint32_t flags)
@@ -34,6 +35,90 @@ int http_redirect_check(const char *text, struct error *error)
 	if (strcmp(text, "https"))
 		return failed(error, -EINVAL, "'%s' is nothing to redirect to; it is https", text);
 	return 0;
+}
+
+/* As it stands in a request, RFC 3986 3.3, without a query. */
+static bool is_path(const char *text)
+{
+	if (text[0] != '/')
+		return false;
+	for (const char *c = text; *c; c++)
+		if (*c <= ' ' || *c >= 0x7f || strchr("?#\"<>\\", *c))
+			return false;
+	return true;
+}
+
+int http_route(struct rcxlb_http *http, const char *path, uint32_t service, struct error *error)
+{
+	size_t length = strlen(path);
+
+	if (!is_path(path))
+		return failed(error, -EINVAL,
+			      "'%s' is no path: it begins with '/', and has no blank, query or fragment; other "
+			      "characters than ASCII are written as %%XX",
+			      path);
+	if (path[length - 1] == '/')
+		return failed(error, -EINVAL,
+			      "'%s' ends with '/'; a route is for a path and all below it, as /websocket", path);
+	if (length >= RCXLB_PATH_LEN)
+		return failed(error, -EINVAL, "the path '%.64s...' has more than %d bytes; give a shorter one", path,
+			      RCXLB_PATH_LEN - 1);
+	for (uint32_t i = 0; i < http->routes; i++)
+		if (!strcmp(http->route[i].path, path))
+			return failed(error, -EEXIST, "there are two routes for '%s'; take one of them out", path);
+	if (http->routes == RCXLB_MAX_ROUTES)
+		return failed(error, -E2BIG, "the route '%s' is one too many: a service has at most %d", path,
+			      RCXLB_MAX_ROUTES);
+	strcpy(http->route[http->routes].path, path);
+	http->route[http->routes++].service = service;
+	return 0;
+}
+
+uint32_t http_routed(const struct rcxlb_http *http, const char *path, size_t length, uint32_t otherwise)
+{
+	const char *query = memchr(path, '?', length);
+	size_t size = query ? (size_t)(query - path) : length, longest = 0;
+	uint32_t service = otherwise;
+
+	for (uint32_t i = 0; i < http->routes && i < RCXLB_MAX_ROUTES; i++) {
+		size_t prefix = strnlen(http->route[i].path, RCXLB_PATH_LEN);
+
+		if (prefix > size || prefix <= longest || memcmp(http->route[i].path, path, prefix) ||
+		    (prefix < size && path[prefix] != '/'))
+			continue;
+		longest = prefix;
+		service = http->route[i].service;
+	}
+	return service;
+}
+
+#define JOURNAL "journal"
+
+bool http_logs_to_journal(const char *to)
+{
+	return !strcmp(to, JOURNAL);
+}
+
+int http_log_to(struct rcxlb_http *http, const char *text, struct error *error)
+{
+	if (!http_logs_to_journal(text))
+		return path_set(http->access_log, text, error);
+	memset(http->access_log, 0, sizeof(http->access_log));
+	strcpy(http->access_log, JOURNAL);
+	return 0;
+}
+
+int http_log_format(struct rcxlb_http *http, const char *text, struct error *error)
+{
+	if (strcmp(text, "combined") && strcmp(text, "json"))
+		return failed(error, -EINVAL, "the format '%s' is not known; it is combined or json", text);
+	http->access_log_json = !strcmp(text, "json");
+	return 0;
+}
+
+const char *http_log_format_name(const struct rcxlb_http *http)
+{
+	return http->access_log_json ? "json" : "combined";
 }
 
 int http_trust(struct rcxlb_http *http, const char *text, struct error *error)

@@ -4,6 +4,7 @@
 #define CORE_HTTP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/error.h"
@@ -27,6 +28,24 @@ const char *http_redirect_name(const struct rcxlb_http *http);
 
 /* Reads it: 0, or -EINVAL with a sentence. */
 int http_redirect_check(const char *text, struct error *error);
+
+/*
+ * One more route: requests whose path is this one, or below it, go to the backends of that service; the longest that
+ * fits counts. Errors with a sentence: -EINVAL when it is no path, begins otherwise than with '/', or ends so; -EEXIST,
+ * -E2BIG.
+ */
+int http_route(struct rcxlb_http *http, const char *path, uint32_t service, struct error *error);
+
+/* Whose backends answer a request for this path, which may have a query; `otherwise` when no route fits. */
+uint32_t http_routed(const struct rcxlb_http *http, const char *path, size_t length, uint32_t otherwise);
+
+/* Where a line for each request is written: an absolute path, or journal. Errors as those of path_set(). */
+int http_log_to(struct rcxlb_http *http, const char *text, struct error *error);
+bool http_logs_to_journal(const char *to);
+
+/* combined or json; -EINVAL with a sentence. */
+int http_log_format(struct rcxlb_http *http, const char *text, struct error *error);
+const char *http_log_format_name(const struct rcxlb_http *http);
 
 /* One more proxy, or CIDR block of them, whose forwarding headers are believed. 0; or -EINVAL, -E2BIG or -EEXIST with a
  * sentence. */

@@ -83,6 +83,20 @@ static struct model_service *free_service(const struct model *running, struct mo
 	return NULL;
 }
 
+/* Routes name services by their ids; those are other ones now. */
+static void renumber_routes(const struct model *wished, struct model *ret)
+{
+	for (int i = 0; i < RCXLB_MAX_SERVICES; i++) {
+		struct rcxlb_http *http = &ret->service[i].http;
+
+		for (uint32_t r = 0; r < http->routes; r++) {
+			const char *name = wished->service[http->route[r].service].name;
+
+			http->route[r].service = model_service_find(ret, name) - ret->service;
+		}
+	}
+}
+
 static int place_services(struct model *running, const struct model *wished, struct model *ret, const uint32_t *new_id,
 			  struct error *error)
 {
@@ -99,6 +113,7 @@ static int place_services(struct model *running, const struct model *wished, str
 			return no_room("services", RCXLB_MAX_SERVICES, error);
 		put_service(to, service, new_id);
 	}
+	renumber_routes(wished, ret);
 	return 0;
 }
 

@@ -174,6 +174,16 @@ static bool has_members(const struct model_service *service)
 	return false;
 }
 
+/* A service that has a route to this one, or NULL. */
+static const struct model_service *leads_to(const struct model *model, const struct model_service *service)
+{
+	for (int i = 0; i < RCXLB_MAX_SERVICES; i++)
+		for (uint32_t r = 0; r < model->service[i].http.routes; r++)
+			if (&model->service[model->service[i].http.route[r].service] == service)
+				return &model->service[i];
+	return NULL;
+}
+
 int model_service_set(struct model *model, const struct model_service *wished, struct error *error)
 {
 	struct model_service *service = model_service_find(model, wished->name), *other;
@@ -199,6 +209,9 @@ int model_service_set(struct model *model, const struct model_service *wished, s
 	if (!service)
 		return failed(error, -ENOSPC, "there are %d services already, no room for '%s'; delete one first",
 			      RCXLB_MAX_SERVICES, wished->name);
+	if (wished->http.flags & RCXLB_HTTP_REDIRECT && leads_to(model, service))
+		return failed(error, -EEXIST, "the service '%s' has a route to '%s', and a redirect asks no backend",
+			      leads_to(model, service)->name, wished->name);
 	if (wished->http.flags & RCXLB_HTTP_REDIRECT && has_members(service))
 		return failed(error, -EEXIST,
 			      "the service '%s' has backends, and a redirect asks none; delete them first: rcxlb "
@@ -234,11 +247,17 @@ static void drop_unused(struct model *model)
 
 int model_service_delete(struct model *model, const char *name, struct error *error)
 {
+	const struct model_service *other;
 	struct model_service *service;
 	int err = model_service_select(model, name, &service, error);
 
 	if (err)
 		return err;
+	other = leads_to(model, service);
+	if (other)
+		return failed(error, -EEXIST,
+			      "the service '%s' has a route to '%s'; take the route out of the configuration first",
+			      other->name, service->name);
 	memset(service, 0, sizeof(*service));
 	drop_unused(model);
 	return 0;

@@ -65,7 +65,7 @@ void model_service_defaults(struct model_service *service, uint8_t hash);
  */
 int model_service_set(struct model *model, const struct model_service *wished, struct error *error);
 
-/* Removes a service, and the backends that no other one uses. */
+/* Removes a service, and the backends that no other one uses. -EEXIST when another one has a route to it. */
 int model_service_delete(struct model *model, const char *name, struct error *error);
 
 /* Adds a listening address to a service that is being put together: -E2BIG, or -EEXIST when it is there already. */

@@ -410,7 +410,7 @@ void connection_start(struct connections *connections, struct connection_service
 	connection->counters = &service->counters;
 	connection->reach = (struct reach){ .shared = connections,
 					    .counters = connection->counters,
-					    .client = &connection->client,
+					    .client = *client,
 					    .ended = on_reached,
 					    .send_proxy = service->proxy.send,
 					    .dial.fd = -1 };

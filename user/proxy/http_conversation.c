@@ -32,8 +32,10 @@ static bool take_request(struct http_conversation *c)
 		if (!c->exchange || !c->exchange->request.in)
 			return came;
 	}
-	if (c->state == HTTP_AWAITING)
+	if (c->state == HTTP_AWAITING) {
 		http_enter(c, HTTP_READING);
+		c->exchange->came_ms = c->now_ms;
+	}
 	http_parse_request(c);
 	return true;
 }
@@ -57,6 +59,7 @@ static void end_exchange(struct http_conversation *c)
 	bool keep = x->reply.keep && complete && !c->client_ended;
 	bool reuse = keep && !x->halted && !c->instance_ended && !x->answer.in && c->kept_for_ms > 0;
 
+	http_record(c);
 	if (!reuse)
 		http_drop_instance(c, !complete);
 	c->instance_ms = c->now_ms + c->kept_for_ms;

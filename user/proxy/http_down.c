@@ -37,6 +37,7 @@ static void pass_interim(struct http_conversation *c)
 	if (n <= 0)
 		return;
 	http_half_wrote(&x->answer, (size_t)n);
+	x->heads += (size_t)n;
 	http_count_answer(c, 100);
 }
 
@@ -65,6 +66,7 @@ static void pass_head(struct http_conversation *c)
 		return;
 	}
 	http_half_wrote(&x->answer, (size_t)n);
+	x->heads += (size_t)n;
 	x->answer.framing = x->reply.framing;
 	x->switched = head->framing == HTTP1_SWITCHED;
 	x->request.whole = false;
@@ -138,6 +140,7 @@ void http_send_answer(struct http_conversation *c)
 	__u64 *total = &c->counters->sum.bytes_down, before = *total;
 	int err = http_half_send(&x->answer, &c->shared->buffers, &c->client, total);
 
+	x->sent += *total - before;
 	if (*total != before)
 		c->moved_ms = c->now_ms;
 	if (err && err != -EAGAIN)

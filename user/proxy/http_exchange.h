@@ -11,13 +11,18 @@ struct http_exchange {
 	struct http_half request, answer;
 	struct http1_asked asked;
 	struct http1_reply reply;
-	bool idempotent; /* the method is, RFC 9110 9.2.2 */
-	bool retried;	 /* it was sent to an instance before */
-	bool reached;	 /* there is an instance for it, or is about to be */
-	bool halted;	 /* nothing more of the request goes to an instance */
-	bool heard;	 /* something of an answer has come */
-	bool own;	 /* the answer is the worker's own */
-	bool switched;	 /* the answer is a 101 */
+	uint32_t service;     /* whose instances may be asked */
+	struct buffer *note;  /* a struct http_log_note for the access log, until it is written; NULL: none */
+	int64_t came_ms;      /* the request's first byte */
+	int status;	      /* of the answer, when its head was written; 0: not yet */
+	uint64_t sent, heads; /* bytes given to the client; and of heads that were written for it */
+	bool idempotent;      /* the method is, RFC 9110 9.2.2 */
+	bool retried;	      /* it was sent to an instance before */
+	bool reached;	      /* there is an instance for it, or is about to be */
+	bool halted;	      /* nothing more of the request goes to an instance */
+	bool heard;	      /* something of an answer has come */
+	bool own;	      /* the answer is the worker's own */
+	bool switched;	      /* the answer is a 101 */
 };
 
 /* Kept for the next one. Zeroed is empty. */

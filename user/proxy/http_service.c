@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/prefix.h"
+
 #define HEAD_MIN 64
 
 static uint32_t or_default(uint32_t said, uint32_t standard)
@@ -71,19 +73,17 @@ int http_service_new(const struct rcxlb_http *said, struct http_service **ret, s
 	return 0;
 }
 
-static bool contains(const struct rcxlb_prefix *prefix, const __u8 *address)
+void http_service_free(struct http_service *service)
 {
-	uint32_t whole = prefix->length / 8, rest = prefix->length % 8;
-
-	if (prefix->length > 8 * sizeof(prefix->address) || memcmp(prefix->address, address, whole) != 0)
-		return false;
-	return !rest || (prefix->address[whole] ^ address[whole]) >> (8 - rest) == 0;
+	if (service)
+		http_access_free(service->access);
+	free(service);
 }
 
 bool http_service_trusts(const struct http_service *service, const struct rcxlb_endpoint *client)
 {
 	for (unsigned int t = 0; t < service->said.trusted_count && t < RCXLB_MAX_TRUSTED; t++)
-		if (contains(&service->said.trusted[t], client->address))
+		if (prefix_contains(&service->said.trusted[t], client->address))
 			return true;
 	return false;
 }

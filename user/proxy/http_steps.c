@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/http_steps.h"
 
+#include <string.h>
+
 #include "proxy/http1_answer.h"
 
 #define RETRY_AFTER_S 5
+#define STATUS_LEFT   499 /* in the access log: the client left before the answer, as nginx has it */
 
 void http_enter(struct http_conversation *c, enum http_state state)
 {
@@ -44,6 +47,41 @@ void http_cut(struct http_conversation *c)
 void http_count_answer(struct http_conversation *c, int status)
 {
 	c->counters->sum.answers[status / 100 - 1]++;
+	if (status != 100)
+		c->exchange->status = status;
+}
+
+void http_note(struct http_conversation *c)
+{
+	struct http_exchange *x = c->exchange;
+
+	/* Of a request that is refused as much as was read. */
+	if (!c->service->access || x->note || !x->request.head || !x->request.parser.head.method.length)
+		return;
+	x->note = buffers_take(&c->shared->buffers);
+	if (x->note)
+		http_log_note(&x->request.parser.head, http_access_is_json(c->service->access),
+			      (struct http_log_note *)x->note->bytes);
+}
+
+void http_record(struct http_conversation *c)
+{
+	struct http_exchange *x = c->exchange;
+	struct http_log_entry entry = {
+		.client = c->address,
+		.took_ms = (uint32_t)(c->now_ms - x->came_ms),
+		.status = x->status ? x->status : STATUS_LEFT,
+		.bytes = x->sent > x->heads ? x->sent - x->heads : 0,
+	};
+
+	if (!c->service->access || (!x->note && !x->status))
+		return;
+	entry.note = x->note ? (struct http_log_note *)x->note->bytes : NULL;
+	http_access_write(c->service->access, &entry, &c->counters->sum.access_lines_lost);
+	if (x->note)
+		buffers_give(&c->shared->buffers, x->note);
+	x->note = NULL;
+	x->status = 0;
 }
 
 void http_drop_instance(struct http_conversation *c, bool reset)
@@ -60,9 +98,20 @@ void http_drop_instance(struct http_conversation *c, bool reset)
 
 void http_drop_exchange(struct http_conversation *c)
 {
-	if (c->exchange)
+	if (c->exchange) {
+		http_record(c);
 		http_exchanges_give(&c->shared->exchanges, c->exchange, &c->shared->buffers);
+	}
 	c->exchange = NULL;
+}
+
+/* How many of the bytes about to be counted as written belong to the head. */
+static size_t head_of(const struct http_exchange *x, size_t size)
+{
+	const char *begin = (const char *)x->answer.out->bytes + x->answer.out->end;
+	const char *end = memmem(begin, size, "\r\n\r\n", 4);
+
+	return end ? (size_t)(end - begin) + 4 : size;
 }
 
 /* A whole answer of the worker's own was written, or not (`n` is -errno). */
@@ -74,6 +123,7 @@ static void own(struct http_conversation *c, ssize_t n, int status, bool keep)
 		http_over(c, true);
 		return;
 	}
+	x->heads += head_of(x, (size_t)n);
 	http_half_wrote(&x->answer, (size_t)n);
 	x->reply = (struct http1_reply){ .keep = keep };
 	x->own = x->answer.begun = x->answer.ended = true;
@@ -98,6 +148,7 @@ void http_answer(struct http_conversation *c, int status)
 	char *to;
 
 	x->halted = true;
+	http_note(c);
 	/* Half of an interim answer cannot be taken back. */
 	if (http_half_pending(&x->answer) && (x->answer.blocked || x->answer.out->start)) {
 		http_cut(c);

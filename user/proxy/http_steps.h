@@ -26,6 +26,10 @@ void http_cut(struct http_conversation *c);
 void http_answer(struct http_conversation *c, int status);
 void http_redirect(struct http_conversation *c);
 
+/* What is to be remembered of a request for the access log; and its line, when there is something to say. */
+void http_note(struct http_conversation *c);
+void http_record(struct http_conversation *c);
+
 void http_count_answer(struct http_conversation *c, int status);
 void http_drop_instance(struct http_conversation *c, bool reset);
 void http_drop_exchange(struct http_conversation *c);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/http.h"
 #include "proxy/http1_to_instance.h"
 
 /* --- Parsing --- */
@@ -50,6 +51,8 @@ static void accept_request(struct http_conversation *c)
 	c->counters->sum.requests++;
 	x->asked = http1_asked(head);
 	x->idempotent = is_idempotent(head->method);
+	x->service = http_routed(&c->service->said, head->path.at, head->path.length, c->who->service);
+	http_note(c);
 	if (c->service->said.flags & RCXLB_HTTP_REDIRECT) {
 		http_redirect(c);
 		return;
@@ -165,6 +168,9 @@ bool http_reach_instance(struct http_conversation *c)
 		return false;
 	x->reached = true;
 	c->moved_ms = c->now_ms;
+	if (x->service != c->reach->client.service)
+		http_drop_instance(c, false);
+	c->reach->client.service = x->service;
 	/* What must not be sent twice does not go where the instance has closed meanwhile. */
 	if (c->instance.fd >= 0 && !x->idempotent)
 		http_check_instance(c);

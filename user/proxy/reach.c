@@ -10,7 +10,7 @@ static void give_back(struct reach *reach, enum worker_outcome outcome)
 	const struct worker_backends *backends = &reach->shared->backends;
 
 	if (reach->picked)
-		backends->ended(backends->data, reach->client, &reach->backend, outcome);
+		backends->ended(backends->data, &reach->client, &reach->backend, outcome);
 	reach->picked = false;
 }
 
@@ -28,7 +28,7 @@ static void dial(struct reach *reach, const struct worker_backend *tried)
 	int fd, err;
 
 	reach->dial = (struct dial){ .fd = -1, .ended = on_dialled };
-	err = backends->pick(backends->data, reach->client, tried, &reach->backend);
+	err = backends->pick(backends->data, &reach->client, tried, &reach->backend);
 	if (err) {
 		fail(reach, err);
 		return;
@@ -40,10 +40,10 @@ static void dial(struct reach *reach, const struct worker_backend *tried)
 		return;
 	}
 	if (backends->prepare)
-		backends->prepare(backends->data, fd, reach->client, &reach->backend);
+		backends->prepare(backends->data, fd, &reach->client, &reach->backend);
 	if (reach->send_proxy)
 		reach->dial.greeting_size =
-		    proxy_header_write(&reach->client->address, &reach->client->dialled, reach->dial.greeting);
+		    proxy_header_write(&reach->client.address, &reach->client.dialled, reach->dial.greeting);
 	dial_start(&reach->dial, shared->base, fd, &reach->backend.endpoint, shared->limits.connect_ms);
 }
 

@@ -9,7 +9,7 @@
 struct reach {
 	struct connections *shared;
 	struct worker_counters *counters; /* of the service */
-	const struct worker_client *client;
+	struct worker_client client; /* its service, whose instances are chosen among, may change while there is none */
 	void (*ended)(struct reach *reach, int fd);
 	struct worker_backend backend;
 	bool picked; /* `backend` is to be given back */

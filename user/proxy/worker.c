@@ -203,6 +203,18 @@ static void lower_connections(struct worker_limits *limits)
 		limits->connections = (uint32_t)((files.rlim_cur - OTHER_DESCRIPTORS) / 2);
 }
 
+static int start_http(struct worker *worker, const struct worker_service *given, struct connection_service *service,
+		      struct error *error)
+{
+	int err = http_service_new(given->http, &service->http, error);
+
+	if (err || !given->access_log)
+		return err;
+	service->http->access =
+	    http_access_new(worker->connections.base, given->access_log, given->name, given->http->access_log_json);
+	return service->http->access ? 0 : failed(error, -ENOMEM, "no memory for an access log");
+}
+
 static int start_services(struct worker *worker, const struct worker_config *config, struct error *warning,
 			  struct error *error)
 {
@@ -217,7 +229,7 @@ static int start_services(struct worker *worker, const struct worker_config *con
 		if (given->proxy)
 			service->proxy = *given->proxy;
 		if (given->http)
-			err = http_service_new(given->http, &service->http, error);
+			err = start_http(worker, given, service, error);
 		if (!err && given->tls)
 			err = set_tls(worker, service, given->tls, &said, error);
 		if (!warning->text[0])
@@ -350,7 +362,7 @@ void worker_free(struct worker *worker)
 		event_del(&worker->pause);
 	for (unsigned int s = 0; s < worker->services_count; s++) {
 		tls_context_unref(worker->services[s].tls);
-		free(worker->services[s].http);
+		http_service_free(worker->services[s].http);
 	}
 	OPENSSL_cleanse(&worker->tickets, sizeof(worker->tickets));
 	free(worker->services);

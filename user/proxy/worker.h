@@ -68,6 +68,8 @@ struct worker_service {
 	const int *listeners; /* listening sockets; the worker's once worker_new() has succeeded */
 	unsigned int listeners_count;
 	const struct tls_material *tls; /* NULL: plain TCP */
+	const char *name;		/* must outlive the worker; only with `http` and `access_log` it is needed */
+	int access_log; /* with `http`: a non-blocking pipe's end for a line of each request; the caller's. 0: none */
 	const struct rcxlb_http *http;	/* what is done with requests; NULL: they are not parsed */
 	/*
 	 * Clients speak first, as in HTTP: no instance is chosen and connected to before a byte has come, so that the

@@ -94,6 +94,11 @@ def workers_of(lab):
     return [number for number in lab.host.pids() if _name_of(number) == "rcxlb-worker"]
 
 
+def recorders_of(lab):
+    """Pids of those that write access logs."""
+    return [number for number in lab.host.pids() if _name_of(number) == "rcxlb-log" and is_alive(number)]
+
+
 def _name_of(number):
     try:
         return Path(f"/proc/{number}/comm").read_text(encoding="ascii").strip()
@@ -105,7 +110,7 @@ def _is_agent(lab, number):
     try:
         if os.readlink(f"/proc/{number}/exe") != str(lab.rcxlb.binary):
             return False
-        return _name_of(number) not in ("rcxlb-super", "rcxlb-worker") and is_alive(number)
+        return _name_of(number) not in ("rcxlb-super", "rcxlb-worker", "rcxlb-log") and is_alive(number)
     except (FileNotFoundError, ProcessLookupError):
         return False
 

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "agent/recorder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "agent/log.h"
+#include "agent/sandbox.h"
+#include "core/http.h"
+#include "proxy/clock.h"
+
+#define SOURCE	     3		   /* the descriptor, of a recorder */
+#define PIPE_BYTES   (1 << 20)	   /* what an unprivileged pipe may have */
+#define LOOK_NS	     1000000000ull /* between looks whether the file was renamed */
+#define COMPLAIN_NS  60000000000ull
+#define AGAIN_NS     1000000000ull /* after one died */
+#define BLOCK	     65536
+#define MODE_OF_LOGS 0640
+
+/* --- The process --- */
+
+struct output {
+	const char *path; /* NULL: the journal */
+	int fd;		  /* -1: not open */
+	uint64_t looked, complained;
+	char block[BLOCK];
+	size_t used;
+};
+
+static void complain(struct output *output, const char *what, int err)
+{
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+
+	if (output->complained && now - output->complained < COMPLAIN_NS)
+		return;
+	output->complained = now;
+	log_line("cannot %s the access log %s: %s; lines are lost", what, output->path, strerror(err));
+}
+
+/* What rotates logs renames the file, and expects another one in its place. */
+static void follow_name(struct output *output)
+{
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+	struct stat named, open_one;
+
+	if (output->fd >= 0) {
+		if (now - output->looked < LOOK_NS)
+			return;
+		output->looked = now;
+		if (!stat(output->path, &named) && !fstat(output->fd, &open_one) && named.st_ino == open_one.st_ino &&
+		    named.st_dev == open_one.st_dev)
+			return;
+		close(output->fd);
+	}
+	output->looked = now;
+	output->fd =
+	    open(output->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, MODE_OF_LOGS);
+	if (output->fd < 0)
+		complain(output, "open", errno);
+}
+
+static void write_file(struct output *output, const char *lines, size_t size)
+{
+	follow_name(output);
+	while (output->fd >= 0 && size) {
+		ssize_t n = write(output->fd, lines, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			complain(output, "write", errno);
+			return;
+		}
+		lines += n;
+		size -= (size_t)n;
+	}
+}
+
+static void write_journal(const char *lines, size_t size)
+{
+	while (size) {
+		const char *end = memchr(lines, '\n', size);
+		size_t length = end ? (size_t)(end - lines) : size;
+
+		syslog(LOG_INFO, "%.*s", (int)length, lines);
+		lines += length + (end != NULL);
+		size -= length + (end != NULL);
+	}
+}
+
+/* Whole lines: others may append to the same file. */
+static void write_lines(struct output *output)
+{
+	char *end = memrchr(output->block, '\n', output->used);
+	size_t size = end ? (size_t)(end + 1 - output->block) : output->used == BLOCK ? BLOCK : 0;
+
+	if (output->path)
+		write_file(output, output->block, size);
+	else
+		write_journal(output->block, size);
+	output->used -= size;
+	memmove(output->block, output->block + size, output->used);
+}
+
+/* Until nobody has the other end of the pipe any more. */
+static _Noreturn void record(const struct recorder *recorder)
+{
+	static struct output output = { .fd = -1 };
+	char path[RCXLB_PATH_LEN];
+	ssize_t n = 1;
+
+	prctl(PR_SET_NAME, "rcxlb-log");
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN); /* it ends with the last worker, as that does with its last connection */
+	strcpy(path, recorder->to);
+	output.path = http_logs_to_journal(path) ? NULL : path;
+	log_close(); /* and opened again when there is something to say */
+	if (dup2(recorder->pipe[0], SOURCE) < 0 || fcntl(SOURCE, F_SETFL, 0) || sandbox_drop_capabilities())
+		_exit(1);
+	syscall(SYS_close_range, SOURCE + 1, ~0u, 0);
+	if (!output.path)
+		openlog("rcxlb-access", LOG_NDELAY, LOG_DAEMON);
+	while (n > 0 || (n < 0 && errno == EINTR)) {
+		n = read(SOURCE, output.block + output.used, BLOCK - output.used);
+		if (n > 0) {
+			output.used += (size_t)n;
+			write_lines(&output);
+		}
+	}
+	_exit(0);
+}
+
+/* --- Starting them --- */
+
+static bool is_alive(const struct recorder *recorder)
+{
+	struct pollfd ended = { .fd = recorder->process, .events = POLLIN };
+
+	return recorder->process >= 0 && poll(&ended, 1, 0) == 0;
+}
+
+static int start(struct recorder *recorder, struct error *error)
+{
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+	pid_t child;
+
+	if (now < recorder->again)
+		return 0;
+	recorder->again = now + AGAIN_NS;
+	child = fork();
+	if (!child)
+		record(recorder);
+	if (recorder->process >= 0)
+		close(recorder->process);
+	recorder->process = child < 0 ? -1 : (int)syscall(SYS_pidfd_open, child, 0);
+	return recorder->process < 0
+		   ? failed(error, -errno, "cannot start to write the access log %s: %s", recorder->to, strerror(errno))
+		   : 0;
+}
+
+static int open_pipe(struct recorder *recorder, const char *to, struct error *error)
+{
+	if (pipe2(recorder->pipe, O_CLOEXEC | O_NONBLOCK))
+		return failed(error, -errno, "cannot make a pipe for the access log %s: %s", to, strerror(errno));
+	fcntl(recorder->pipe[1], F_SETPIPE_SZ, PIPE_BYTES); /* else it is smaller, and loses lines sooner */
+	strcpy(recorder->to, to);
+	recorder->process = -1;
+	recorder->again = 0;
+	return 0;
+}
+
+static void forget(struct recorder *recorder)
+{
+	close(recorder->pipe[0]);
+	close(recorder->pipe[1]);
+	if (recorder->process >= 0)
+		close(recorder->process);
+	recorder->to[0] = 0;
+}
+
+static bool is_wanted(const struct model *model, const char *to)
+{
+	for (int i = 0; i < RCXLB_MAX_SERVICES; i++)
+		if (model->service[i].name[0] && !strcmp(model->service[i].http.access_log, to))
+			return true;
+	return false;
+}
+
+/* The one for this file, or one that is unused. There are as many as services. */
+static struct recorder *find(struct recorders *recorders, const char *to)
+{
+	struct recorder *unused = NULL;
+
+	for (int i = 0; i < RCXLB_MAX_SERVICES; i++) {
+		if (!strcmp(recorders->recorder[i].to, to))
+			return &recorders->recorder[i];
+		if (!recorders->recorder[i].to[0] && !unused)
+			unused = &recorders->recorder[i];
+	}
+	return unused;
+}
+
+int recorders_follow(struct recorders *recorders, const struct model *model, struct error *error)
+{
+	int err = 0;
+
+	for (int i = 0; i < RCXLB_MAX_SERVICES; i++)
+		if (recorders->recorder[i].to[0] && !is_wanted(model, recorders->recorder[i].to))
+			forget(&recorders->recorder[i]);
+	for (int i = 0; i < RCXLB_MAX_SERVICES && !err; i++) {
+		const char *to = model->service[i].http.access_log;
+		struct recorder *recorder = model->service[i].name[0] && to[0] ? find(recorders, to) : NULL;
+
+		if (!recorder)
+			continue;
+		if (!recorder->to[0])
+			err = open_pipe(recorder, to, error);
+		if (!err && !is_alive(recorder))
+			err = start(recorder, error);
+	}
+	return err;
+}
+
+int recorders_pipe(const struct recorders *recorders, const struct model_service *service)
+{
+	const struct recorder *recorder = find((struct recorders *)recorders, service->http.access_log);
+
+	return service->http.access_log[0] && recorder && recorder->to[0] ? recorder->pipe[1] : -1;
+}
+
+void recorders_leave(const struct recorders *recorders)
+{
+	for (int i = 0; i < RCXLB_MAX_SERVICES; i++) {
+		const struct recorder *recorder = &recorders->recorder[i];
+
+		if (!recorder->to[0])
+			continue;
+		close(recorder->pipe[0]);
+		if (recorder->process >= 0)
+			close(recorder->process);
+	}
+}
