@@ -147,7 +147,7 @@ struct rcxlb_prefix {
 
 enum rcxlb_http_flags {
 	RCXLB_HTTP_PARSED = 1,	 /* each request and answer is parsed, and forwarding headers are set */
-	RCXLB_HTTP_REDIRECT = 2, /* every request is answered with the https address; no backend is asked */
+	RCXLB_HTTP_REDIRECT = 2, /* a request without a route is answered with the https address; no backend is asked */
 	RCXLB_HTTP_COOKIE = 4,	 /* a cookie says which backend a client had */
 };
 

@@ -34,7 +34,10 @@ services:
   http: {{{http} headers: {{set: {{X-Turn: t{turn}{fields}}}}}}}
   routes: [{routes}]
 - {{name: other, listen: ["127.0.0.1:9000"], backends: ["127.0.0.1:3003"], health: {{type: "off"}}}}
-- {{name: away, listen: ["*:80"], redirect: https}}
+- name: away
+  listen: ["*:80"]
+  redirect: https
+  routes: [{{path: /.well-known/acme-challenge, service: other}}]
 """
 
 
@@ -167,6 +170,14 @@ def test_a_redirecting_service(site):
                                     (kept, "GET", 301)):
         answer = browser.answer("/a/b?c=d", method=method)
         assert (answer.status, answer.getheader("Location")) == (status, "https://chat.test/a/b?c=d"), method
+
+
+def test_challenges_of_a_certificate_authority_have_a_route_of_their_own(site):
+    browser = site.browser((80, False))
+    assert browser.answer("/").status == 301
+    seen = browser.ask("/.well-known/acme-challenge/token")
+    assert (seen.instance, seen["X-Forwarded-Proto"]) == ("i3", "http")
+    assert browser.answer("/.well-known/acme-challenges").status == 301
 
 
 def test_without_an_instance_there_is_an_answer(lab):

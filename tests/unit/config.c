@@ -123,7 +123,7 @@ static const struct {
 	{ "a redirection to elsewhere", LISTEN "  redirect: http://example.org\n", 4,
 	  "'http://example.org': is nothing to redirect to; it is https" },
 	{ "a redirection and certificates", LISTEN "  redirect: https\n  tls: {certificate: /a, key: /b}\n", 5,
-	  "'tls': the service has redirect, with which no backend is asked" },
+	  "'tls': the service has redirect, with which it asks no backend of its own" },
 	{ "a redirection and http", LISTEN "  http: {}\n  redirect: https\n", 4, "'http': the service has redirect" },
 	{ "a redirection and backends", LISTEN "  redirect: https\n  backends: [127.0.0.1:1]\n", 5,
 	  "'backends': the service has redirect" },
@@ -155,9 +155,6 @@ static const struct {
 	{ "a route to a redirection",
 	  LISTEN "  http: {}\n  routes: [{path: /a, service: b}]\n- {name: b, listen: [\"*:81\"], redirect: https}\n",
 	  5, "'b': that service has redirect" },
-	{ "a redirection with routes",
-	  LISTEN "  redirect: https\n  routes: [{path: /a, service: b}]\n- {name: b, listen: [\"*:81\"]}\n", 5,
-	  "'routes': the service has redirect" },
 	{ "a route without a path", LISTEN "  http: {}\n  routes:\n  - service: b\n- {name: b, listen: [\"*:81\"]}\n",
 	  6, "'path': it is missing in services[].routes[]" },
 	{ "a route whose path begins otherwise",
@@ -445,7 +442,7 @@ static const char everything[] =
     "  http: {forwarded: true, head_bytes: 8192, fields: 64, body_bytes: 5000000000, head_ms: 1000, body_ms: 2000,\n"
     "    answer_ms: 3000, access_log: {to: /var/log/a.log, format: json},\n"
     "    trusted_proxies: [10.0.0.0/8, \"2001:db8::1\"], headers: {set: {X-Region: eu, X-Name: ü}}}\n"
-    "- {name: plain, listen: [\"*:8080\"], redirect: https}\n"
+    "- {name: plain, listen: [\"*:8080\"], redirect: https, routes: [{path: /a, service: other}]}\n"
     "- {name: usual, listen: [\"*:8081\"], http: true,\n"
     "   routes: [{path: /websocket, service: other}, {path: /sockjs, service: rocketchat}]}\n"
     "metrics: {listen: off}\n"
@@ -524,6 +521,7 @@ static void every_key_of_http_has_its_effect(void **state)
 	assert_string_equal(http->header[0].value, "eu");
 	assert_string_equal(http->header[1].value, "ü");
 	http_defaults(&wanted, RCXLB_HTTP_REDIRECT);
+	assert_int_equal(http_route(&wanted, "/a", 1, &error), 0);
 	assert_memory_equal(redirect, &wanted, sizeof(wanted));
 	http_defaults(&wanted, RCXLB_HTTP_PARSED);
 	assert_int_equal(http_route(&wanted, "/websocket", 1, &error), 0);
@@ -725,8 +723,7 @@ static void draw_model(struct model *model)
 		backend->draining = draw(2);
 	}
 	for (int i = 1; i < services; i++) /* to one that does not go for another check of the same backends */
-		if (http_is_parsed(&model->service[i].http) && !http_redirect_name(&model->service[0].http)[0] &&
-		    draw(2))
+		if (model->service[i].http.flags && !http_redirect_name(&model->service[0].http)[0] && draw(2))
 			http_route(&model->service[i].http, draw(2) ? "/a/b%20" : "/{|}^`~", 0, &error);
 	for (int i = 0; i < services; i++) /* some come and go, so that ids have holes and histories */
 		if (!draw(4))

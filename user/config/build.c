@@ -90,13 +90,13 @@ static void check_health(struct builder *builder, const struct draft_service *se
 /* Who answers every request himself has no use for what requests need otherwise. */
 static void check_redirect(struct builder *builder, const struct draft_service *service)
 {
-	static const char *const others[] = { "tls", "http", "routes", "backends", "backends_of", "health" };
+	static const char *const others[] = { "tls", "http", "backends", "backends_of", "health" };
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		if (draft_has(&service->head, SERVICE, others[i]))
 			mistake(builder->mistakes, draft_line(&service->head, SERVICE, others[i]), others[i],
-				"the service has redirect, with which no backend is asked and nothing else is done; "
-				"take one of the two out");
+				"the service has redirect, with which it asks no backend of its own and does nothing "
+				"else; take one of the two out");
 }
 
 static bool redirects(const struct draft_service *service)
@@ -291,7 +291,7 @@ static void build_routes(struct builder *builder, const struct draft_service *se
 	struct model_service *to = model_service_find(&builder->to->model, service->service.name);
 	struct error error;
 
-	if (service->routes && !draft_has(&service->head, SERVICE, "http"))
+	if (service->routes && !draft_has(&service->head, SERVICE, "http") && !redirects(service))
 		mistake(builder->mistakes, draft_line(&service->head, SERVICE, "routes"), "routes",
 			"paths are known where HTTP is parsed: add http: {} to the service");
 	for (uint32_t i = 0; to && i < service->routes; i++) {
@@ -342,8 +342,7 @@ void config_build(const struct draft *draft, struct config *ret, struct mistakes
 		if (draft->service[i].backends_of[0] && !redirects(&draft->service[i]))
 			build_shared(&builder, &draft->service[i]);
 	for (uint32_t i = 0; i < draft->services; i++)
-		if (!redirects(&draft->service[i]))
-			build_routes(&builder, &draft->service[i]);
+		build_routes(&builder, &draft->service[i]);
 	if (!mistakes->count)
 		check_rivals(&builder);
 }

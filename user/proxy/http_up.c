@@ -53,7 +53,7 @@ static void accept_request(struct http_conversation *c)
 	x->idempotent = is_idempotent(head->method);
 	x->service = http_routed(&c->service->said, head->path.at, head->path.length, c->who->service);
 	http_note(c);
-	if (c->service->said.flags & RCXLB_HTTP_REDIRECT) {
+	if (c->service->said.flags & RCXLB_HTTP_REDIRECT && x->service == c->who->service) {
 		http_redirect(c);
 		return;
 	}
