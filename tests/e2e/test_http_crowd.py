@@ -193,7 +193,7 @@ class Client:
 def test_a_crowd(place, identity, kind):
     pair = HttpPair(place, identity, kind)
     instance = Instance(pair.listener)
-    clients = settings.scaled(6, 6)
+    clients = 6
     with ThreadPoolExecutor(clients) as pool:
         runs = [pool.submit(Client(pair, seed).run, settings.scaled(10)) for seed in range(clients)]
         statuses = sum((run.result() for run in runs), Counter())
