@@ -15,6 +15,7 @@
 #define LINGER_BYTES (16 << 20)
 #define FINISH_MS    5000 /* to tell the client the end */
 #define FINISH_POLL  2
+#define PAUSE_MS     100 /* a process that ends closes its connections first, and what it listens on last */
 #define NEVER	     INT64_MAX
 
 static void on_client(evutil_socket_t fd, short what, void *arg);
@@ -93,7 +94,7 @@ static bool talk(struct http_conversation *c)
 			return true;
 		http_send_request(c);
 		http_parse_answer(c);
-		if (c->state != HTTP_TALKING || !x->reached)
+		if (c->state != HTTP_TALKING)
 			return true;
 	}
 	http_send_answer(c);
@@ -207,6 +208,8 @@ static int64_t deadline(const struct http_conversation *c)
 						 : c->shared->limits.first_ms;
 		until += c->since_ms;
 		return c->instance.fd >= 0 && c->instance_ms < until ? c->instance_ms : until;
+	case HTTP_PAUSING:
+		return c->since_ms + PAUSE_MS;
 	case HTTP_TALKING:
 		return c->moved_ms + talk_limit(c);
 	case HTTP_CLOSING:
@@ -260,6 +263,7 @@ static bool step(struct http_conversation *c)
 	case HTTP_READING:
 		return take_request(c);
 	case HTTP_REACHING:
+	case HTTP_PAUSING:
 		return http_read_client(c);
 	case HTTP_TALKING:
 		return talk(c);
@@ -339,6 +343,9 @@ static void expire(struct http_conversation *c)
 			http_leave(c);
 		else
 			http_answer(c, 408);
+		return;
+	case HTTP_PAUSING:
+		http_enter(c, HTTP_TALKING);
 		return;
 	case HTTP_TALKING:
 		if (x->answer.begun || c->client_ended)

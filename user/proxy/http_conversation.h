@@ -23,6 +23,7 @@ enum http_state {
 	HTTP_AWAITING,	/* nothing of a request has come */
 	HTTP_READING,	/* its head is coming */
 	HTTP_REACHING,	/* it is to go to an instance that is being connected to */
+	HTTP_PAUSING,	/* an instance is gone: another one is asked in a moment */
 	HTTP_TALKING,	/* request and answer are on their way */
 	HTTP_CLOSING,	/* everything was said, and the client is to be told so */
 	HTTP_LINGERING, /* it was told; what still comes is dropped, so that no RST overtakes the answer */

@@ -19,6 +19,7 @@ static void fail_answer(struct http_conversation *c)
 		x->retried = true;
 		x->halted = x->reached = false;
 		c->counters->sum.request_retries++;
+		http_enter(c, HTTP_PAUSING);
 	} else {
 		http_answer(c, 502);
 	}
