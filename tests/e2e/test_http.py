@@ -470,6 +470,33 @@ def test_who_does_not_read_an_answer_is_given_up(make, kind):
     pair.worker.await_counter("open", 0)
 
 
+@each_kind
+def test_a_slow_reader_gets_all_of_an_answer_that_is_the_last(make, kind):
+    """The end waits behind it for as long as the client reads."""
+    pair = make(kind, "--body-ms", 2000)
+    client = pair.client()
+    sock = getattr(client, "sock", client)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
+    client.sendall(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+    instance = pair.place.accepted(pair.listener)
+    Reader(instance).message()
+    body = os.urandom(3 * MIB)
+    sender = threading.Thread(target=instance.sendall, args=(answer(body),))
+    sender.start()
+    time.sleep(0.5)
+    answers = Reader(client)
+    got = answers.head()
+    received = [answers.rest]
+    while sum(map(len, received)) < len(body):
+        time.sleep(0.002)
+        received.append(client.recv(65536))
+        assert received[-1]
+    assert b"".join(received) == body
+    assert got["Connection"] == "close"
+    assert client.recv(1) == b""
+    sender.join()
+
+
 def test_idle_clients_hold_no_buffers(make):
     pair = make("plain")
     recorder = Recorder(pair.listener)

@@ -87,7 +87,7 @@ def test_the_instance_sees_what_was_meant_and_nothing_else(place, identity, tabl
     recorder = Recorder(pair.listener)
     secure = kind != "plain"
     rows = [row for row in table if usable(row, secure)]
-    every = 1 if (pieces > 1 and not secure) or settings.SCALE > 1 else 4
+    every = 1 if (pieces > 1 and not secure) or settings.SCALE > 1 else 8
     assert len(rows) > 200
     for row in rows[::every]:
         case = Case(row, secure)

@@ -18,13 +18,11 @@ needs_node = pytest.mark.skipif(bool(node_reason()), reason=node_reason())
 
 
 @needs_node
-@pytest.mark.parametrize("kind", ["plain", "1.3"])
-def test_websockets_echo(place, identity, kind):
+def test_websockets_echo(place, identity):
     instance = Process(place.namespace.command("env", "PORT=3002", "node", settings.NODE_INSTANCE), ready="listening")
     try:
-        worker = place.worker("--http", backends=[3002], identities=[] if kind == "plain" else [identity])
-        url = f"{'ws' if kind == 'plain' else 'wss'}://127.0.0.1:8443/websocket"
-        done = place.run(["node", SERVERS / "echoing.js", url, 8])
+        worker = place.worker("--http", backends=[3002], identities=[identity])
+        done = place.run(["node", SERVERS / "echoing.js", "wss://127.0.0.1:8443/websocket", 8])
         assert done.returncode == 0, done.stderr.decode()
         assert worker["answers"] == [8, 0, 0, 0, 0]
     finally:
@@ -85,7 +83,7 @@ def test_restarts_under_load_double_no_request(place):
     try:
         for visitor in visitors:
             visitor.start()
-        for _ in range(settings.scaled(2, 1)):
+        for _ in range(settings.scaled(1)):
             for port, process in list(instances.items()):
                 before = worker["requests"]
                 wait_until(partial(has_more, worker, before + 300), "requests go on")
@@ -108,7 +106,7 @@ def test_restarts_under_load_double_no_request(place):
             assert 1 <= done[what] <= 2, what
         else:
             assert done[what] == 1 if status == 200 else done[what] <= 1, (what, status)
-    assert len(statuses) > 1000
+    assert len(statuses) > 500
 
 
 def test_idle_connections_that_an_instance_closes_are_no_error(place, identity):
@@ -139,7 +137,7 @@ def test_idle_connections_that_an_instance_closes_are_no_error(place, identity):
     chance = random.Random(1)
     client = pair.client()
     reader = Reader(client)
-    for _ in range(settings.scaled(150, 50)):
+    for _ in range(settings.scaled(100, 50)):
         stop.wait(chance.uniform(0.8, 1.2) * pause)
         client.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
         assert reader.message().status == 200

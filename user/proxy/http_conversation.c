@@ -13,8 +13,8 @@
 #define LINGER_MS    30000
 #define SILENT_MS    5000 /* of these, without a byte */
 #define LINGER_BYTES (16 << 20)
-#define FINISH_MS    5000 /* to tell the client the end */
-#define FINISH_POLL  2
+#define POLL_MS	     2 /* between attempts to tell the client the end, at first */
+#define POLL_MAX     64
 #define PAUSE_MS     100 /* a process that ends closes its connections first, and what it listens on last */
 #define NEVER	     INT64_MAX
 
@@ -118,14 +118,17 @@ static bool finish(struct http_conversation *c)
 
 	c->finish_waits = err == -EAGAIN;
 	c->finish_polls = err == -EBUSY;
-	if (c->now_ms - c->since_ms > FINISH_MS)
+	if (c->finish_polls)
+		c->poll_ms = !c->poll_ms ? POLL_MS : c->poll_ms < POLL_MAX ? c->poll_ms * 2 : POLL_MAX;
+	if (c->finish_waits || c->finish_polls) {
+		if (c->now_ms - c->since_ms < c->service->said.body_ms)
+			return false;
 		http_over(c, true);
-	else if (c->finish_waits || c->finish_polls)
-		return false;
-	else if (!err && c->lingers)
+	} else if (!err && c->lingers) {
 		http_enter(c, HTTP_LINGERING);
-	else
+	} else {
 		http_over(c, false);
+	}
 	return true;
 }
 
@@ -213,7 +216,7 @@ static int64_t deadline(const struct http_conversation *c)
 	case HTTP_TALKING:
 		return c->moved_ms + talk_limit(c);
 	case HTTP_CLOSING:
-		return c->finish_polls ? c->now_ms + FINISH_POLL : c->since_ms + FINISH_MS;
+		return c->finish_polls ? c->now_ms + c->poll_ms : c->since_ms + c->service->said.body_ms;
 	case HTTP_LINGERING:
 		return linger_limit(c);
 	default:

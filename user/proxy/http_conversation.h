@@ -57,6 +57,7 @@ struct http_conversation {
 	int64_t instance_ms;	  /* when it will be closed, idle */
 	uint64_t requests, dropped;
 	unsigned int reads_left; /* in this turn */
+	unsigned int poll_ms;	 /* until the client is told the end, again */
 	enum http_state state;
 	bool turning, reaching;
 	bool client_readable, instance_readable; /* there may be something to read */
