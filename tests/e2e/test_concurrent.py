@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Many commands at once: each takes effect, none half."""
+import fcntl
+
+import pytest
+
 from harness.lab import HOST4
+from harness.poll import wait_until
 from harness.rcxlb import configured
 from harness.settings import COMMAND_SECONDS
 
@@ -72,3 +77,32 @@ def test_loads_at_once_make_one(lab):
     for process in running:
         process.communicate(timeout=COMMAND_SECONDS)
     assert lab.pins_left() == []
+
+
+F_SETPIPE_SZ = 1031
+
+
+@pytest.mark.parametrize("words", [["backends"], ["reload"]], ids=" ".join)
+def test_who_does_not_read_the_output_holds_nobody_up(lab, words):
+    """As a pager that somebody has left open: the output is longer than a pipe takes."""
+    lab.load()
+    lab.rcxlb("backends", "add", *(f"127.0.0.1:{port}" for port in range(4000, 4600, 2)))
+    empty = lab.folder / "empty.yaml"
+    empty.write_text("services: [{name: default, listen: ['*:3000'], backends: ['127.0.0.1:3001']}]", encoding="utf-8")
+    process = lab.rcxlb.popen(*words, *(["-c", empty] if words[0] == "reload" else []))
+    try:
+        fcntl.fcntl(process.stdout, F_SETPIPE_SZ, 4096)
+        assert process.stdout.read(1)
+        wait_until(lambda: is_full(process), "it waits for its reader")
+        lab.rcxlb("backends", "add", "127.0.0.1:3001")
+        lab.rcxlb("backends", "drain", "127.0.0.1:3001")
+    finally:
+        process.communicate(timeout=COMMAND_SECONDS)
+    assert process.returncode == 0
+    assert lab.rcxlb.state("127.0.0.1:3001") == "draining"
+
+
+def is_full(process):
+    """It sleeps in write(), which has the number 1."""
+    with open(f"/proc/{process.pid}/syscall", encoding="ascii") as file:
+        return file.read().startswith("1 ")

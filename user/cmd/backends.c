@@ -49,41 +49,34 @@ static void list_service(const struct model *model, const struct facts *facts, c
 	}
 }
 
-static int list_all(struct dataplane *dataplane, const char *name, bool as_json, struct error *error)
+static void print_all(const struct model *model, const struct facts *facts, const struct model_service *only)
 {
-	struct model_service *only = NULL;
-	struct table *table = NULL;
-	json_t *json = NULL;
-	struct facts facts;
-	static struct model model;
-	int err;
+	struct table *table = table_new("llrrl");
 
-	err = dataplane_read(dataplane, &model, error);
-	if (!err)
-		err = dataplane_facts(dataplane, &facts, error);
-	if (!err && name)
-		err = model_service_select(&model, name, &only, error);
-	if (err)
-		return err;
-	if (as_json) {
-		json = json_array();
-	} else {
-		table = table_new("llrrl");
-		table_row(table, "SERVICE", "BACKEND", "WEIGHT", "MAX", "STATE");
-	}
+	table_row(table, "SERVICE", "BACKEND", "WEIGHT", "MAX", "STATE");
 	for (int i = 0; i < RCXLB_MAX_SERVICES; i++)
-		if (model.service[i].name[0] && (!only || only == &model.service[i]))
-			list_service(&model, &facts, &model.service[i], json, table);
-	if (as_json)
-		return print_json(json_pack("{s:o}", "backends", json));
+		if (model->service[i].name[0] && (!only || only == &model->service[i]))
+			list_service(model, facts, &model->service[i], NULL, table);
 	table_print(table);
 	table_free(table);
-	return 0;
+}
+
+static int print_all_as_json(const struct model *model, const struct facts *facts, const struct model_service *only)
+{
+	json_t *json = json_array();
+
+	for (int i = 0; i < RCXLB_MAX_SERVICES; i++)
+		if (model->service[i].name[0] && (!only || only == &model->service[i]))
+			list_service(model, facts, &model->service[i], json, NULL);
+	return print_json(json_pack("{s:o}", "backends", json));
 }
 
 static int list(const struct arguments *arguments, struct error *error)
 {
+	struct model_service *only = NULL;
 	struct dataplane *dataplane;
+	static struct model model;
+	struct facts facts;
 	int err;
 
 	err = arguments_expect(arguments, 0, 0, "", error);
@@ -91,9 +84,18 @@ static int list(const struct arguments *arguments, struct error *error)
 		err = dataplane_open(DATAPLANE_LOOK, &dataplane, error);
 	if (err)
 		return err;
-	err = list_all(dataplane, argument(arguments, "--service"), argument(arguments, "--json"), error);
-	dataplane_close(dataplane);
-	return err;
+	err = dataplane_read(dataplane, &model, error);
+	if (!err)
+		err = dataplane_facts(dataplane, &facts, error);
+	if (!err && argument(arguments, "--service"))
+		err = model_service_select(&model, argument(arguments, "--service"), &only, error);
+	dataplane_close(dataplane); /* before anything is printed: who reads slowly must not hold others up */
+	if (err)
+		return err;
+	if (argument(arguments, "--json"))
+		return print_all_as_json(&model, &facts, only);
+	print_all(&model, &facts, only);
+	return 0;
 }
 
 struct change {

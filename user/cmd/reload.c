@@ -73,11 +73,11 @@ int reload_from(const char *file, const struct config *config, const struct xdp_
 	}
 	if (!err && !dry)
 		err = dataplane_become(dataplane, &change->wished, interfaces, error);
-	if (!err)
-		print_change(change);
 	if (!err && !dry)
 		err = reload_remember(dataplane, file, error);
-	dataplane_close(dataplane);
+	dataplane_close(dataplane); /* before anything is printed: who reads slowly must not hold others up */
+	if (!err)
+		print_change(change);
 	free(change);
 	return err;
 }

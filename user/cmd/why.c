@@ -163,11 +163,10 @@ static int choose_listen(const struct model_service *service, const struct rcxlb
 }
 
 static int ask(const struct arguments *arguments, struct dataplane *dataplane, const struct rcxlb_endpoint *client,
-	       struct error *error)
+	       struct answer *ret, struct error *error)
 {
 	struct rcxlb_endpoint local;
 	struct model_service *service;
-	struct answer answer;
 	static struct model model;
 	int err;
 
@@ -181,14 +180,11 @@ static int ask(const struct arguments *arguments, struct dataplane *dataplane, c
 	if (!err)
 		err = choose_listen(service, client, argument(arguments, "--to"), &local, error);
 	if (!err)
-		err = dataplane_why(dataplane, client, &local, &answer.why, error);
+		err = dataplane_why(dataplane, client, &local, &ret->why, error);
 	if (err)
 		return err;
-	answer.model = &model;
-	answer.service = service;
-	if (argument(arguments, "--json"))
-		return print_as_json(&answer);
-	print_for_people(&answer);
+	ret->model = &model;
+	ret->service = service;
 	return 0;
 }
 
@@ -196,6 +192,7 @@ static int run(const struct arguments *arguments, struct error *error)
 {
 	struct rcxlb_endpoint client;
 	struct dataplane *dataplane;
+	struct answer answer;
 	int err;
 
 	err = arguments_expect(arguments, 1, 1, "a client, as 198.51.100.7:40000", error);
@@ -205,9 +202,14 @@ static int run(const struct arguments *arguments, struct error *error)
 		err = dataplane_open(DATAPLANE_CHANGE, &dataplane, error); /* one question at a time */
 	if (err)
 		return err;
-	err = ask(arguments, dataplane, &client, error);
+	err = ask(arguments, dataplane, &client, &answer, error);
 	dataplane_close(dataplane);
-	return err;
+	if (err)
+		return err;
+	if (argument(arguments, "--json"))
+		return print_as_json(&answer);
+	print_for_people(&answer);
+	return 0;
 }
 
 static const struct option_spec options[] = {
