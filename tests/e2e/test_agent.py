@@ -6,6 +6,7 @@ import signal
 import socket
 import stat
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -156,6 +157,34 @@ def test_the_foreground_takes_the_place_of_the_background(lab):
         assert manager.hear() == "READY=1"
         assert not agent.is_alive(number)
         await_agents(lab, [process.pid])
+
+
+def supervisor(lab):
+    """Its process id."""
+    names = {number: Path(f"/proc/{number}/comm").read_text(encoding="ascii").strip() for number in lab.host.pids()}
+    return next(number for number, name in names.items() if name == "rcxlb-super")
+
+
+def test_the_end_of_the_supervisor_is_told_and_checks_go_on(lab):
+    moody = Moody(lab, 3001)
+    number = agent.load(lab, 3001)
+    with Follower(lab) as follower:
+        os.kill(supervisor(lab), signal.SIGKILL)
+        assert "supervisor" in follower.await_event(event="error")["error"]
+        checks = sum(moody.checks().values())
+        wait_until(lambda: sum(moody.checks().values()) > checks + 1, "checks go on")
+    assert agent.is_alive(number)
+    end(lab, number)
+
+
+def test_the_end_of_the_supervisor_is_the_foreground_s_too(lab):
+    """So that a service manager starts both again."""
+    manager = Manager(lab)
+    with foreground(lab, NOTIFY_SOCKET=str(manager.path)) as process:
+        assert manager.hear() == "READY=1"
+        os.kill(supervisor(lab), signal.SIGKILL)
+        assert process.wait(COMMAND_SECONDS) == 1
+        assert "supervisor" in process.stderr.read()
 
 
 @needs_other

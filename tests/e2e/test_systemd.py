@@ -29,6 +29,11 @@ services:
 SERVICE = settings.ROOT / "scripts" / "systemd" / "rcxlb.service"
 # Settings that say how the unit lives, and nothing of what it may do.
 LIFE = ("Type=", "Exec", "Restart=", "RestartSec=", "WatchdogSec=", "TimeoutStartSec=", "KillMode=")
+HARM = {
+    "kill -9": "kill -KILL {}",
+    "a hung agent": "kill -STOP {}",
+    "no supervisor": "kill -KILL $(pgrep -x rcxlb-super)",
+}
 QUICK = "/run/systemd/system/rcxlb.service.d"
 FORBIDDEN = {
     "write outside": "touch /etc/rcxlb-was-here",
@@ -230,15 +235,15 @@ def test_reload_stop_start_and_restart_cut_nobody(site):
 
 
 def test_an_agent_that_dies_or_hangs_is_replaced(site):
-    """Killed; and stopped, so that the watchdog finds it."""
+    """Killed; stopped, so that the watchdog finds it; and without its supervisor."""
     lab, made = site
     made("sh", "-c", f"mkdir {QUICK}; printf '[Service]\\nWatchdogSec=1\\nRestartSec=100ms\\n' >{QUICK}/quick.conf")
     made("systemctl", "daemon-reload")
     made("systemctl", "restart", "rcxlb")
     with Clients(lab) as clients:
-        for what, signal in (("kill -9", "KILL"), ("a hung agent", "STOP")):
+        for what, words in HARM.items():
             former = main_pid(made)
-            made("kill", f"-{signal}", str(former))
+            made("sh", "-c", words.format(former))
             wait_until(lambda was=former: main_pid(made) not in (0, was) and agent(made) == main_pid(made), what, 10)
             clients.are_well(what)
     assert "Watchdog timeout" in made("journalctl", "--unit=rcxlb", "--output=cat")

@@ -24,9 +24,12 @@ struct agent {
 	struct keeper *keeper;
 	struct event *signals[3];
 	struct event *watchdog;
+	struct event *ended; /* the supervisor has */
 	int lock;
-	int workers; /* open for as long as somebody shall look after them */
-	int manager; /* of services, -1: none */
+	struct supervision supervisor; /* of the workers */
+	int manager;		       /* of services, -1: none */
+	bool foreground;
+	bool abandoned; /* ends because the supervisor did */
 };
 
 static void on_signal(evutil_socket_t number, short what, void *context)
@@ -70,6 +73,32 @@ static int add_watchdog(struct agent *agent)
 	return !agent->watchdog || event_add(agent->watchdog, &period) ? -ENOMEM : 0;
 }
 
+/*
+ * It should not have. A service manager starts both again; where there is none, checks and metrics go on, which is more
+ * than there would be without.
+ */
+static void on_supervisor_ended(evutil_socket_t fd, short what, void *context)
+{
+	static const char sentence[] = "the supervisor of the workers died: those that die are not replaced, and new "
+				       "certificates not read";
+	struct agent *agent = context;
+
+	(void)fd;
+	(void)what;
+	journal_write(agent->journal, json_pack("{s:s, s:s}", "event", "error", "error", sentence),
+		      agent->foreground ? "%s" : "%s; end the agent, process %d, and load again", sentence,
+		      (int)getpid());
+	agent->abandoned = agent->foreground;
+	if (agent->abandoned)
+		event_base_loopbreak(agent->base);
+}
+
+static int watch_supervisor(struct agent *agent)
+{
+	agent->ended = event_new(agent->base, agent->supervisor.ended, EV_READ, on_supervisor_ended, agent);
+	return !agent->ended || event_add(agent->ended, NULL) ? -ENOMEM : 0;
+}
+
 /* Each check that is under way has one; each connection of a worker, who inherits the limit, two. */
 static void allow_many_descriptors(void)
 {
@@ -84,19 +113,19 @@ static void allow_many_descriptors(void)
 /* Everything that takes a path or a privilege. */
 static int open_all(struct agent *agent, bool foreground, struct error *error)
 {
-	int events;
+	int events, err;
 
 	agent->lock = presence_take(error);
 	if (agent->lock < 0)
 		return agent->lock;
 	allow_many_descriptors();
-	agent->workers = supervisor_start(foreground, error);
-	if (agent->workers < 0)
-		return agent->workers;
+	err = supervisor_start(foreground, &agent->supervisor, error);
+	if (err)
+		return err;
 	log_open(foreground);
 	agent->manager = notify_open();
 	agent->base = event_base_new();
-	if (!agent->base || add_signals(agent) || add_watchdog(agent))
+	if (!agent->base || add_signals(agent) || add_watchdog(agent) || watch_supervisor(agent))
 		return failed(error, -ENOMEM, "cannot start the agent's event loop: out of memory");
 	events = presence_listen(error);
 	if (events < 0)
@@ -116,6 +145,8 @@ static void close_all(struct agent *agent)
 			event_free(agent->signals[i]);
 	if (agent->watchdog)
 		event_free(agent->watchdog);
+	if (agent->ended)
+		event_free(agent->ended);
 	if (agent->base) {
 		event_base_loop(agent->base,
 				EVLOOP_NONBLOCK); /* callbacks that were put off let go of what they hold */
@@ -123,8 +154,10 @@ static void close_all(struct agent *agent)
 	}
 	if (agent->manager >= 0)
 		close(agent->manager);
-	if (agent->workers >= 0)
-		close(agent->workers);
+	if (agent->supervisor.life >= 0)
+		close(agent->supervisor.life);
+	if (agent->supervisor.ended >= 0)
+		close(agent->supervisor.ended);
 	if (agent->lock >= 0)
 		close(agent->lock);
 	log_close();
@@ -145,7 +178,7 @@ static int announce(int ready, struct error *error)
 
 int agent_run(bool foreground, int ready, struct error *error)
 {
-	struct agent agent = { .lock = -1, .workers = -1, .manager = -1 };
+	struct agent agent = { .lock = -1, .supervisor = { -1, -1 }, .manager = -1, .foreground = foreground };
 	int err = open_all(&agent, foreground, error);
 
 	if (!err)
@@ -162,6 +195,8 @@ int agent_run(bool foreground, int ready, struct error *error)
 		notify_send(agent.manager, "STOPPING=1");
 		journal_write(agent.journal, json_pack("{s:s, s:s}", "event", "agent", "state", "ended"),
 			      "the agent ended; the kernel goes on steering");
+		if (agent.abandoned)
+			err = failed(error, -ECHILD, "the agent ended because the supervisor of its workers died");
 	}
 	close_all(&agent);
 	return err;

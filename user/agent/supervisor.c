@@ -238,9 +238,9 @@ static _Noreturn void supervise(int life, bool foreground)
 	_exit(0);
 }
 
-int supervisor_start(bool foreground, struct error *error)
+int supervisor_start(bool foreground, struct supervision *ret, struct error *error)
 {
-	int life[2];
+	int life[2], ended = -1, err = 0;
 	pid_t child;
 
 	if (pipe2(life, O_CLOEXEC))
@@ -248,10 +248,14 @@ int supervisor_start(bool foreground, struct error *error)
 	child = fork();
 	if (!child)
 		supervise(life[0], foreground);
+	if (child > 0)
+		ended = syscall(SYS_pidfd_open, child, 0);
+	if (ended < 0)
+		err = failed(error, -errno, "cannot start the supervisor of the workers: %s", strerror(errno));
 	close(life[0]);
-	if (child < 0) {
-		close(life[1]);
-		return failed(error, -errno, "cannot start the supervisor of the workers: %s", strerror(errno));
-	}
-	return life[1];
+	if (err)
+		close(life[1]); /* it ends */
+	else
+		*ret = (struct supervision){ .life = life[1], .ended = ended };
+	return err;
 }

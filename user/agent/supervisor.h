@@ -10,10 +10,13 @@
 
 #include "core/error.h"
 
-/*
- * Starts it. Returns a descriptor whose end is its end too, to be kept open, or -errno. To be called while this process
- * has one thread.
- */
-int supervisor_start(bool foreground, struct error *error);
+/* Both are the caller's. */
+struct supervision {
+	int life;  /* to be kept open: its end is the supervisor's too */
+	int ended; /* readable when the supervisor has ended, whatever the reason */
+};
+
+/* Starts it. 0 or -errno, and then nothing is open. To be called while this process has one thread. */
+int supervisor_start(bool foreground, struct supervision *ret, struct error *error);
 
 #endif
