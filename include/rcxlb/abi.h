@@ -395,6 +395,9 @@ struct rcxlb_worker {
 /* Statuses that workers give themselves; user/proxy names them as well. */
 #define RCXLB_OWN_ANSWERS    16
 #define RCXLB_STATUS_CLASSES 5
+/* Bounds of the times that requests took, in ms; the last entry is for what took longer. */
+#define RCXLB_TOOK_MS	     5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000
+#define RCXLB_TOOK	     12
 
 /* Map `tallies`, by service id: what all of its workers did, since it was added. All only grow. */
 struct rcxlb_tally {
@@ -422,6 +425,8 @@ struct rcxlb_tally {
 	__u64 answers[RCXLB_STATUS_CLASSES]; /* heads given to clients; the first is 1xx */
 	__u64 own_answers[RCXLB_OWN_ANSWERS]; /* of these, the worker's own, by the order of their status */
 	__u64 answers_cut;	/* whose end did not come */
+	__u64 took[RCXLB_TOOK];	 /* requests that were answered, by the time from the first byte to the answer's last */
+	__u64 took_ms;		 /* of all of them together */
 	__u64 access_lines_lost; /* of the access log: there was no room in the pipe */
 };
 
@@ -557,7 +562,7 @@ RCXLB_SIZE(rcxlb_exits, 80);
 RCXLB_SIZE(rcxlb_event, 72);
 RCXLB_SIZE(rcxlb_peer, 44);
 RCXLB_SIZE(rcxlb_worker, 528);
-RCXLB_SIZE(rcxlb_tally, 464);
+RCXLB_SIZE(rcxlb_tally, 568);
 RCXLB_SIZE(rcxlb_proxy, 648);
 RCXLB_SIZE(rcxlb_why, 472);
 RCXLB_SIZE(rcxlb_listener, 20);

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness import settings
-from harness.agent import crew_number, recorders_of
+from harness.agent import crew_number, recorders_of, scrape
 from harness.browser import Browser, WebSocket, meteor
 from harness.lab import CLIENTS4, HOST4, HOST6, Lab, node_reason
 from harness.poll import wait_until
@@ -272,7 +272,7 @@ def test_the_access_log_in_the_combined_format(running, log):
     browser = site.browser(TLS)
     size = len(browser.answer("/logged?b=c", User_Agent='a "quoted" one', Referer="https://chat.test/").body)
     assert site.browser(PLAIN).answer("/logged", method="POST", body=b"x" * 2000).status == 413
-    fields = [LINE.fullmatch(line).groups() for line in lines_of(log, "/logged", 2)]
+    fields = sorted((LINE.fullmatch(line).groups() for line in lines_of(log, "/logged", 2)), key=lambda of: of[2])
     client = browser.own[0]
     assert fields[0][:1] + fields[0][2:] == (
         client, "GET /logged?b=c HTTP/1.1", "200", fields[0][4], "https://chat.test/", r"a \"quoted\" one")
@@ -320,6 +320,21 @@ def test_a_recorder_that_was_killed_comes_again_and_the_last_one_goes_with_its_l
     recorder = recorder_of(site, log)
     running.become()
     wait_until(lambda: recorder not in recorders_of(site.lab), "it ends with the last worker that has its pipe")
+
+
+def test_what_was_answered_is_counted(site):
+    def work():
+        return site.lab.rcxlb.service("secure")["work"]
+
+    before = work()
+    browser = site.browser(TLS)
+    for _ in range(10):
+        browser.ask()
+    wait_until(lambda: work()["answers"]["2xx"] >= before["answers"]["2xx"] + 10, "the answers")
+    assert work()["requests"] >= before["requests"] + 10
+    text = scrape(site.lab)
+    assert re.search(r'^rcxlb_http_request_seconds_count\{service="secure"\} [1-9]', text, re.MULTILINE)
+    assert re.search(r'^rcxlb_http_own_answers_total\{service="away",status="301"\} \d+$', text, re.MULTILINE)
 
 
 def test_routes_lead_to_other_services_by_the_path(running):

@@ -32,7 +32,10 @@ def promtool(*words, **more):
 
 def written():
     """Families of the example, with the labels that their samples have."""
-    families = {name: set() for name in re.findall(r"^# TYPE (\S+) ", EXAMPLE.read_text(), re.MULTILINE)}
+    families = {}
+    for name, kind in re.findall(r"^# TYPE (\S+) (\S+)$", EXAMPLE.read_text(), re.MULTILINE):
+        for suffix in ("_bucket", "_sum", "_count") if kind == "histogram" else ("",):
+            families[name + suffix] = set()
     for name, labels in re.findall(r"^(\w+)\{(.*)\} ", EXAMPLE.read_text(), re.MULTILINE):
         families[name] |= set(re.findall(r"(\w+)=\"", labels))
     return families

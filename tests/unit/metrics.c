@@ -83,11 +83,12 @@ static char *read_example(void)
 	return text;
 }
 
-/* A service with TLS, whose workers of two crews have counted something of each kind. */
+/* A service with TLS and HTTP, whose workers of two crews have counted something of each kind. */
 static void the_workers(void)
 {
 	add_service("secure", "*:443", RCXLB_HASH_TUPLE);
 	model.service[3].tls.certificates = 1;
+	model.service[3].http.flags = RCXLB_HTTP_PARSED;
 	facts.service[3].no_worker = 8;
 	facts.clients[3].open = 25;
 	facts.clients[3].handshaking = 3;
@@ -109,6 +110,14 @@ static void the_workers(void)
 		.relay_ends = { 700, 60, 50, 15, 1 },
 		.bytes_up = 123456,
 		.bytes_down = 18446744073709551615ull,
+		.requests = 5000,
+		.request_retries = 7,
+		.answers = { 1, 4000, 500, 400, 98 },
+		.own_answers = { 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24 },
+		.answers_cut = 9,
+		.took = { 1000, 900, 800, 700, 600, 500, 200, 100, 50, 40, 30, 79 },
+		.took_ms = 1234567,
+		.access_lines_lost = 3,
 	};
 	facts.crew = (struct rcxlb_crew){ 2, 7 };
 	facts.worker[0] = (struct worker_facts){ .pid = 100, .crew = 5, .number = 1, .open = 5 };

@@ -6,6 +6,7 @@
 #ifndef AGENT_EXPOSITION_H
 #define AGENT_EXPOSITION_H
 
+#include <linux/types.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -14,6 +15,7 @@
 enum family_type {
 	FAMILY_GAUGE,
 	FAMILY_COUNTER,
+	FAMILY_HISTOGRAM,
 };
 
 struct family {
@@ -36,5 +38,12 @@ void exposition_sample(FILE *to, const struct family *family, const struct label
 
 /* A sample in seconds, given in nanoseconds, with all of its digits. */
 void exposition_seconds(FILE *to, const struct family *family, const struct label *labels, uint64_t nanoseconds);
+
+/*
+ * A histogram of times. `bound` are upper bounds in ms, ascending, `bounds` of them; `number` has one entry more: how
+ * many lie within each, and past the last one.
+ */
+void exposition_histogram(FILE *to, const struct family *family, const struct label *labels, const uint32_t *bound,
+			  uint32_t bounds, const __u64 *number, uint64_t sum_ms);
 
 #endif

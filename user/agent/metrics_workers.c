@@ -11,6 +11,11 @@ static bool has_tls(const struct model_service *service)
 	return service->tls.certificates;
 }
 
+static bool has_http(const struct model_service *service)
+{
+	return service->name[0] && service->http.flags;
+}
+
 /* Counters that are divided by one label. */
 static const struct {
 	struct family family;
@@ -51,6 +56,15 @@ static const struct {
 	  "direction",
 	  tally_bytes,
 	  model_is_proxied },
+	{ { "rcxlb_http_answers_total", FAMILY_COUNTER, "Answers given to clients, by the class of their status." },
+	  "class",
+	  tally_answers,
+	  has_http },
+	{ { "rcxlb_http_own_answers_total", FAMILY_COUNTER,
+	    "Of these, those that workers gave themselves, by status: no instance was asked, or none answered well." },
+	  "status",
+	  tally_own,
+	  has_http },
 };
 
 static void write_divided(FILE *to, const struct model *model, const struct facts *facts, size_t which)
@@ -91,6 +105,26 @@ static uint64_t handshaking(const struct facts *facts, uint32_t id)
 	return facts->clients[id].handshaking;
 }
 
+static uint64_t requests(const struct facts *facts, uint32_t id)
+{
+	return facts->tally[id].requests;
+}
+
+static uint64_t retries(const struct facts *facts, uint32_t id)
+{
+	return facts->tally[id].request_retries;
+}
+
+static uint64_t cut(const struct facts *facts, uint32_t id)
+{
+	return facts->tally[id].answers_cut;
+}
+
+static uint64_t lost(const struct facts *facts, uint32_t id)
+{
+	return facts->tally[id].access_lines_lost;
+}
+
 /* One number of each service. */
 static const struct {
 	struct family family;
@@ -109,6 +143,19 @@ static const struct {
 	  open_now,
 	  model_is_proxied },
 	{ { "rcxlb_tls_handshaking", FAMILY_GAUGE, "Connections in their TLS handshake." }, handshaking, has_tls },
+	{ { "rcxlb_http_requests_total", FAMILY_COUNTER, "Requests whose head was accepted." }, requests, has_http },
+	{ { "rcxlb_http_retries_total", FAMILY_COUNTER,
+	    "Of these, those that were sent to another instance, because the first one had closed." },
+	  retries,
+	  has_http },
+	{ { "rcxlb_http_answers_cut_total", FAMILY_COUNTER,
+	    "Answers whose end did not come, or had no client any more." },
+	  cut,
+	  has_http },
+	{ { "rcxlb_http_access_lines_lost_total", FAMILY_COUNTER,
+	    "Lines of the access log that were lost, because disk or journal were too slow." },
+	  lost,
+	  has_http },
 };
 
 static void write_plain(FILE *to, const struct model *model, const struct facts *facts, size_t which)
@@ -141,6 +188,24 @@ static void write_processes(FILE *to, const struct facts *facts)
 	}
 }
 
+static void write_times(FILE *to, const struct model *model, const struct facts *facts)
+{
+	static const struct family family = {
+		"rcxlb_http_request_seconds", FAMILY_HISTOGRAM,
+		"Time from a request's first byte to its answer's last one, or to a WebSocket."
+	};
+	static const uint32_t bound[] = { RCXLB_TOOK_MS };
+
+	exposition_family(to, &family);
+	for (uint32_t id = 0; id < RCXLB_MAX_SERVICES; id++) {
+		const struct label labels[] = { { "service", model->service[id].name }, { 0 } };
+		const struct rcxlb_tally *tally = &facts->tally[id];
+
+		if (has_http(&model->service[id]))
+			exposition_histogram(to, &family, labels, bound, LENGTH(bound), tally->took, tally->took_ms);
+	}
+}
+
 void metrics_write_workers(FILE *to, const struct model *model, const struct facts *facts)
 {
 	write_processes(to, facts);
@@ -148,4 +213,5 @@ void metrics_write_workers(FILE *to, const struct model *model, const struct fac
 		write_plain(to, model, facts, i);
 	for (size_t i = 0; i < LENGTH(divided); i++)
 		write_divided(to, model, facts, i);
+	write_times(to, model, facts);
 }

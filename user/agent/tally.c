@@ -88,3 +88,21 @@ size_t tally_bytes(const struct rcxlb_tally *tally, struct tally_part *to)
 
 	return FILL(to, parts);
 }
+
+size_t tally_answers(const struct rcxlb_tally *tally, struct tally_part *to)
+{
+	const struct tally_part parts[RCXLB_STATUS_CLASSES] = {
+		{ "1xx", tally->answers[0], NULL }, { "2xx", tally->answers[1], NULL },
+		{ "3xx", tally->answers[2], NULL }, { "4xx", tally->answers[3], NULL },
+		{ "5xx", tally->answers[4], NULL },
+	};
+
+	return FILL(to, parts);
+}
+
+size_t tally_own(const struct rcxlb_tally *tally, struct tally_part *to)
+{
+	for (size_t i = 0; i < HTTP_OWN_STATUSES; i++)
+		to[i] = (struct tally_part){ http_own_names[i], tally->own_answers[i], NULL };
+	return HTTP_OWN_STATUSES;
+}

@@ -15,7 +15,7 @@ struct tally_part {
 	const char *text; /* in words, where the name is not enough; else NULL */
 };
 
-#define TALLY_PARTS 8 /* the most that one of these fills in; each returns how many */
+#define TALLY_PARTS RCXLB_OWN_ANSWERS /* the most that one of these fills in; each returns how many */
 
 /* How handshakes ended: full, resumed, failed, timed_out, evicted. */
 size_t tally_handshakes(const struct rcxlb_tally *tally, struct tally_part *to);
@@ -37,5 +37,11 @@ size_t tally_connects(const struct rcxlb_tally *tally, struct tally_part *to);
 
 /* Bytes: to_instances, to_clients. */
 size_t tally_bytes(const struct rcxlb_tally *tally, struct tally_part *to);
+
+/* Answers to requests, by the class of their status: 1xx to 5xx. */
+size_t tally_answers(const struct rcxlb_tally *tally, struct tally_part *to);
+
+/* Of these, those of the workers themselves, by status. */
+size_t tally_own(const struct rcxlb_tally *tally, struct tally_part *to);
 
 #endif

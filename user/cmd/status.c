@@ -67,6 +67,10 @@ static json_t *work_json(const struct model_service *service, const struct facts
 		      "ends", parts_json(tally, tally_ends), "unserved", parts_json(tally, tally_unserved),
 		      "connect_failures", parts_json(tally, tally_connects), "bytes", parts_json(tally, tally_bytes));
 
+	if (service->http.flags) {
+		json_object_set_new(json, "requests", json_integer((json_int_t)tally->requests));
+		json_object_set_new(json, "answers", parts_json(tally, tally_answers));
+	}
 	if (service->tls.certificates) {
 		json_object_set_new(json, "handshaking", json_integer(facts->clients[id].handshaking));
 		json_object_set_new(json, "handshakes", parts_json(tally, tally_handshakes));
@@ -212,6 +216,8 @@ static void print_work(const struct model_service *service, const struct facts *
 
 	printf("  connections to workers: %u open, %llu accepted\n", facts->clients[id].open,
 	       (unsigned long long)tally->accepted);
+	if (service->http.flags)
+		print_parts("  answers: ", tally, tally_answers);
 	if (!service->tls.certificates)
 		return;
 	print_parts("  TLS handshakes: ", tally, tally_handshakes);

@@ -9,6 +9,7 @@
 
 /* 301, 308, and those of http1_answer.h. */
 extern const uint16_t http_own_statuses[HTTP_OWN_STATUSES];
+extern const char *const http_own_names[HTTP_OWN_STATUSES]; /* the same as texts */
 
 /* Where one stands among them. */
 unsigned int http_own_index(int status);

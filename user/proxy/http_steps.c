@@ -64,6 +64,17 @@ void http_note(struct http_conversation *c)
 			      (struct http_log_note *)x->note->bytes);
 }
 
+static void count_time(struct rcxlb_tally *tally, uint32_t ms)
+{
+	static const uint32_t bounds[] = { RCXLB_TOOK_MS };
+	unsigned int at = 0;
+
+	while (at < sizeof(bounds) / sizeof(bounds[0]) && ms > bounds[at])
+		at++;
+	tally->took[at]++;
+	tally->took_ms += ms;
+}
+
 void http_record(struct http_conversation *c)
 {
 	struct http_exchange *x = c->exchange;
@@ -74,10 +85,11 @@ void http_record(struct http_conversation *c)
 		.bytes = x->sent > x->heads ? x->sent - x->heads : 0,
 	};
 
-	if (!c->service->access || (!x->note && !x->status))
-		return;
+	if (x->status)
+		count_time(&c->counters->sum, entry.took_ms);
 	entry.note = x->note ? (struct http_log_note *)x->note->bytes : NULL;
-	http_access_write(c->service->access, &entry, &c->counters->sum.access_lines_lost);
+	if (c->service->access && (x->note || x->status))
+		http_access_write(c->service->access, &entry, &c->counters->sum.access_lines_lost);
 	if (x->note)
 		buffers_give(&c->shared->buffers, x->note);
 	x->note = NULL;

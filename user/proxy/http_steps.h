@@ -26,7 +26,7 @@ void http_cut(struct http_conversation *c);
 void http_answer(struct http_conversation *c, int status);
 void http_redirect(struct http_conversation *c);
 
-/* What is to be remembered of a request for the access log; and its line, when there is something to say. */
+/* What is to be remembered of a request for the access log; and that it is over: its time, and its line. */
 void http_note(struct http_conversation *c);
 void http_record(struct http_conversation *c);
 
