@@ -96,6 +96,7 @@ def test_what_is_too_old_is_refused(place, instance, identity, options):
 def test_http_1_1_is_what_is_spoken(place, instance, identity, version):
     place.worker(backends=[3001], identities=[identity])
     assert ask(place, tls.context(version, alpn=["h2", "http/1.1"])).tls.selected_alpn_protocol() == "http/1.1"
+    assert ask(place, tls.context(version, alpn=["http/1.0"])).tls.selected_alpn_protocol() == "http/1.0"
     assert ask(place, tls.context(version)).tls.selected_alpn_protocol() is None
     with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
         place.tls(tls.context(version, alpn=["h2"]))
