@@ -34,6 +34,12 @@ def await_agents(lab, wanted):
     wait_equal(lambda: agent.agents_of(lab), wanted, "agents")
 
 
+def supervisor(lab):
+    """Its process id."""
+    names = {number: Path(f"/proc/{number}/comm").read_text(encoding="ascii").strip() for number in lab.host.pids()}
+    return next(number for number, name in names.items() if name == "rcxlb-super")
+
+
 def end(lab, number):
     lab.rcxlb("unload")
     assert not agent.is_alive(number)
@@ -106,6 +112,19 @@ def test_after_its_end_load_starts_another(lab, how):
     end(lab, other)
 
 
+def test_a_hangup_does_not_end_it(lab):
+    """In the background there is no terminal: whoever sends it means something else."""
+    number = agent.load(lab)
+    helper = supervisor(lab)
+    for process in (number, helper):
+        os.kill(process, signal.SIGHUP)
+    with Follower(lab) as follower:
+        lab.rcxlb("backends", "add", ONE)
+        follower.await_event(event="published")
+        assert not follower.all(event="error")
+    assert (agent.pid(lab), supervisor(lab)) == (number, helper)
+
+
 @contextlib.contextmanager
 def foreground(lab, rcxlb=None, **environment):
     rcxlb = rcxlb or lab.rcxlb
@@ -129,6 +148,8 @@ def test_in_the_foreground_it_talks_to_a_service_manager(lab):
         assert lab.rcxlb.status()["agent"] == {"running": True, "pid": process.pid}
         assert [manager.hear() for _ in range(3)] == ["WATCHDOG=1"] * 3
         lab.rcxlb("load", "eth0")
+        process.send_signal(signal.SIGHUP)
+        assert [manager.hear() for _ in range(3)] == ["WATCHDOG=1"] * 3
         assert agent.pid(lab) == process.pid
         process.terminate()
         words = []
@@ -159,12 +180,6 @@ def test_the_foreground_takes_the_place_of_the_background(lab):
         await_agents(lab, [process.pid])
 
 
-def supervisor(lab):
-    """Its process id."""
-    names = {number: Path(f"/proc/{number}/comm").read_text(encoding="ascii").strip() for number in lab.host.pids()}
-    return next(number for number, name in names.items() if name == "rcxlb-super")
-
-
 def test_the_end_of_the_supervisor_is_told_and_checks_go_on(lab):
     moody = Moody(lab, 3001)
     number = agent.load(lab, 3001)
@@ -185,6 +200,13 @@ def test_the_end_of_the_supervisor_is_the_foreground_s_too(lab):
         os.kill(supervisor(lab), signal.SIGKILL)
         assert process.wait(COMMAND_SECONDS) == 1
         assert "supervisor" in process.stderr.read()
+
+
+def test_in_the_foreground_without_a_manager_a_hangup_ends_it(lab):
+    with foreground(lab) as process:
+        wait_until(lambda: agent.pid(lab) == process.pid, "it works")
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(COMMAND_SECONDS) == 0
 
 
 @needs_other

@@ -48,12 +48,18 @@ static void on_watchdog(evutil_socket_t fd, short what, void *context)
 	notify_send(agent->manager, "WATCHDOG=1");
 }
 
+/*
+ * SIGHUP is a terminal that is gone, where there may be one. Elsewhere somebody sends it who wants files to be read
+ * anew: they are, without it, and the agent must not end.
+ */
 static int add_signals(struct agent *agent)
 {
 	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
+	int count = agent->foreground && agent->manager < 0 ? 3 : 2;
 
 	signal(SIGPIPE, SIG_IGN);
-	for (int i = 0; i < 3; i++) {
+	signal(SIGHUP, SIG_IGN);
+	for (int i = 0; i < count; i++) {
 		agent->signals[i] = evsignal_new(agent->base, numbers[i], on_signal, agent->base);
 		if (!agent->signals[i] || event_add(agent->signals[i], NULL))
 			return -ENOMEM;

@@ -11,9 +11,10 @@
 #include "core/error.h"
 
 /*
- * Is the agent until SIGTERM or SIGINT. Standard error is its log when `foreground`, else syslog. When all is open and
- * given away that is not needed, the service manager is told, and a byte is written to `ready` and it is closed (-1: to
- * nobody). -EBUSY when there is one already, -ENOENT when rcxlb is not loaded.
+ * Is the agent until SIGTERM or SIGINT, on a terminal also until SIGHUP. Standard error is its log when `foreground`,
+ * else syslog. When all is open and given away that is not needed, the service manager is told, and a byte is written
+ * to `ready` and it is closed (-1: to nobody). -EBUSY when there is one already, -ENOENT when rcxlb is not loaded,
+ * -ECHILD when the supervisor of its workers died.
  */
 int agent_run(bool foreground, int ready, struct error *error);
 

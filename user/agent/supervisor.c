@@ -224,6 +224,7 @@ static _Noreturn void supervise(int life, bool foreground)
 
 	prctl(PR_SET_NAME, "rcxlb-super");
 	signal(SIGINT, SIG_IGN); /* of the terminal: the agent hears it too, and then this process of that */
+	signal(SIGHUP, SIG_IGN);
 	if (dup2(life, LIFE) < 0)
 		_exit(1);
 	syscall(SYS_close_range, LIFE + 1, ~0u, 0);

@@ -54,7 +54,7 @@ class Machine:
         for name, text in files.items():
             self._write(name, text)
         self.process = self.lab.start([BOOT, self.folder])
-        self.first = wait_until(self._find_first, "systemd runs")
+        self.first = wait_until(self._find_first, "systemd runs", 20)
         wait_until(self._has_booted, "the machine has booted", 20)
 
     def _install(self):
@@ -74,11 +74,14 @@ class Machine:
     def _find_first(self):
         """The child of unshare, once it has become systemd; None before."""
         assert self.process.popen.poll() is None, "the machine did not boot"
-        try:
-            children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="ascii")
-            return next((int(pid) for pid in children.split() if "systemd" in os.readlink(f"/proc/{pid}/exe")), None)
-        except FileNotFoundError:  # mount and the like, which have ended meanwhile
-            return None
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                parent = int((entry / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+                if parent == self.process.pid and "systemd" in os.readlink(entry / "exe"):
+                    return int(entry.name)
+            except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+                continue
+        return None
 
     def _has_booted(self):
         return self.attempt("systemctl", "is-active", "--quiet", TARGET).returncode == 0
