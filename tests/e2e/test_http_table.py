@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The table of the HTTP/1 core (tests/http1), through a worker: what the core makes of a client's bytes is what the
-instance sees, nothing else, and whoever comes next is not touched by it."""
+instance sees, nothing else, and whoever comes next is not touched by it. The same of an instance's."""
 import json
 import os
 import socket
@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from harness import settings
-from harness.http import GET, HttpPair, Reader, Recorder
+from harness.http import GET, HttpPair, Reader, Recorder, answer, closes
 from harness.worker import ADDRESS, PORT
 
 DRIVER = settings.ROOT / os.environ.get("RCXLB_BUILD", "build") / "tests" / "http1" / "driver"
@@ -101,5 +101,64 @@ def test_the_instance_sees_what_was_meant_and_nothing_else(place, identity, tabl
         assert Reader(client).message().body == b"GET /", case.name
         client.close()
         assert len(recorder.taken(pair.worker)) == 1
+    pair.worker.await_counter("open", 0)
+    assert pair.worker["picked"] == pair.worker["ended"]
+
+
+def request_for(row):
+    """The request that the row's bytes answer."""
+    method = "HEAD" if row["to_head"] else "GET"
+    fields = ["Host: h"]
+    if row["to_upgrade"]:
+        fields += ["Connection: upgrade", "Upgrade: websocket"]
+    elif row["to_close"]:
+        fields += ["Connection: close"]
+    elif row["to_http10"]:
+        fields += ["Connection: keep-alive"]
+    lines = [f"{method} / HTTP/1.{0 if row['to_http10'] else 1}", *fields]
+    return "".join(line + "\r\n" for line in lines).encode() + b"\r\n"
+
+
+def check_answers(reader, row):
+    """The client gets what the core makes of them; what is broken off it does not take for complete, or never sees."""
+    begun = False
+    for message in row["messages"]:
+        got = reader.head()
+        if row["status"] and got.status == 502:
+            return
+        assert got.raw == message["head"].encode("latin-1")
+        if got.status < 200 and got.status != 101:
+            continue
+        begun = True
+        if message["complete"] and not row["to_head"] and got.status not in (101, 204, 304):
+            assert reader.body(got).body == message["body"].encode("latin-1")
+        elif not message["complete"] and row["state"] != "held":
+            with pytest.raises((EOFError, ConnectionError)):
+                reader.body(got)
+    if row["status"] and not begun:
+        assert reader.message(head_only=row["to_head"]).status == 502
+
+
+@pytest.mark.parametrize("kind", ["plain", "1.3"])
+def test_the_client_gets_what_an_instance_may_say(place, identity, table, kind):
+    pair = HttpPair(place, identity, kind)
+    rows = [row for row in table if row["answer"] and row["bytes"] and not row["set"] and row["asked"] == 1]
+    assert len(rows) > 70
+    for row in rows:
+        client, instance = pair.asked(request_for(row))
+        Reader(instance).message()
+        instance.sendall(row["bytes"].encode("latin-1"))
+        instance.close()
+        try:
+            check_answers(Reader(client), row)
+        except (AssertionError, EOFError, OSError) as problem:
+            raise AssertionError(f"{row['what']} ({row['section']})") from problem
+        client.close()
+        client, instance = pair.asked()
+        Reader(instance).message()
+        instance.sendall(answer(b"its own"))
+        assert Reader(client).message().body == b"its own", row["what"]
+        client.close()
+        assert closes(instance)
     pair.worker.await_counter("open", 0)
     assert pair.worker["picked"] == pair.worker["ended"]

@@ -57,11 +57,12 @@ static void print_trip(const char *what, const char *section, const char *bytes,
 	putchar('{');
 	print_bytes("what", what, strlen(what));
 	printf(",\"section\":\"%s\",\"answer\":%s,\"trusted\":%s,\"secure\":%s,\"set\":%s,\"limited\":%s,"
-	       "\"to_head\":%s,\"to_upgrade\":%s,\"to_http10\":%s,",
+	       "\"to_head\":%s,\"to_upgrade\":%s,\"to_http10\":%s,\"to_close\":%s,\"asked\":%u,",
 	       section, settings->answers ? "true" : "false", settings->trusted ? "true" : "false",
 	       settings->secure ? "true" : "false", settings->set_count ? "true" : "false", limited ? "true" : "false",
 	       settings->to_head ? "true" : "false", settings->to_upgrade ? "true" : "false",
-	       settings->to_http10 ? "true" : "false");
+	       settings->to_http10 ? "true" : "false", settings->to_close ? "true" : "false",
+	       settings->asked ? settings->asked : 1);
 	print_bytes("bytes", bytes, length);
 	putchar(',');
 	print_bytes("sees", trip->text.at, trip->text.length);

@@ -3,6 +3,17 @@
 
 #include <errno.h>
 
+/* An answer of which the client has nothing yet. */
+static bool take_back(struct http_conversation *c)
+{
+	struct http_exchange *x = c->exchange;
+
+	if (!x->answer.out || x->answer.out->start || x->answer.blocked)
+		return false;
+	c->counters->sum.answers[x->status / 100 - 1]--;
+	return true;
+}
+
 /*
  * The instance's connection is gone, or it does not speak HTTP. The request may go to another one when that does no
  * harm.
@@ -11,7 +22,7 @@ static void fail_answer(struct http_conversation *c)
 {
 	struct http_exchange *x = c->exchange;
 
-	if (x->answer.begun) {
+	if (x->answer.begun && !take_back(c)) {
 		http_cut(c);
 	} else if (http_exchange_may_retry(x)) {
 		http_drop_instance(c, true);

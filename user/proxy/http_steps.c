@@ -179,7 +179,6 @@ void http_answer(struct http_conversation *c, int status)
 	own(c, n, status, answer.keep);
 }
 
-/* The place for what answers /.well-known/acme-challenge/ is here, before anything else is looked at. */
 void http_redirect(struct http_conversation *c)
 {
 	struct http_exchange *x = c->exchange;

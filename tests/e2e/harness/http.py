@@ -21,6 +21,10 @@ class Message:
     raw: bytes = b""  # of the head
 
     @property
+    def is_answer(self):
+        return self.start.startswith("HTTP/")
+
+    @property
     def status(self):
         return int(self.start.split()[1])
 
@@ -86,12 +90,11 @@ class Reader:
 
     def body(self, message):
         """Adds the body."""
-        answer = message.start.startswith("HTTP/")
         if message["Transfer-Encoding"] == "chunked":
             message.body = self._chunks()
         elif message["Content-Length"] is not None:
             message.body = self.take(int(message["Content-Length"]))
-        elif answer:
+        elif message.is_answer:
             while self._more():
                 pass
             message.body, self.rest = self.rest, b""
@@ -100,7 +103,7 @@ class Reader:
     def message(self, head_only=False):
         """The next message; None at the end."""
         message = self.head()
-        if message is None or head_only or message.start.split()[1] in ("101", "100", "103", "204", "304"):
+        if message is None or head_only or (message.is_answer and (message.status < 200 or message.status in (204, 304))):
             return message
         return self.body(message)
 
