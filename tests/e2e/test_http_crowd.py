@@ -195,7 +195,7 @@ def test_a_crowd(place, identity, kind):
     instance = Instance(pair.listener)
     clients = 6
     with ThreadPoolExecutor(clients) as pool:
-        runs = [pool.submit(Client(pair, seed).run, settings.scaled(10)) for seed in range(clients)]
+        runs = [pool.submit(Client(pair, seed).run, settings.scaled(10, 10)) for seed in range(clients)]
         statuses = sum((run.result() for run in runs), Counter())
     pair.worker.await_counter("open", 0)
     counters = pair.worker.counters()
