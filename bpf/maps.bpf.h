@@ -38,6 +38,7 @@ MAP(members, ARRAY, RCXLB_MAX_SERVICES, __u32, struct rcxlb_members, 0);        
 MAP(checks, ARRAY, RCXLB_MAX_SERVICES, __u32, struct rcxlb_check, 0);                       /* agent */
 MAP(tls, ARRAY, RCXLB_MAX_SERVICES, __u32, struct rcxlb_tls, 0);                             /* agent */
 MAP(http, ARRAY, RCXLB_MAX_SERVICES, __u32, struct rcxlb_http, 0);                           /* agent */
+MAP(proxy, ARRAY, RCXLB_MAX_SERVICES, __u32, struct rcxlb_proxy, 0);                         /* agent */
 MAP(settings, ARRAY, 1, __u32, struct rcxlb_settings, 0);                                   /* agent */
 MAP(interfaces, HASH, RCXLB_MAX_INTERFACES, __u32, struct rcxlb_interface, 0);              /* user space */
 

@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The PROXY protocol on both sides of a worker: in front of it a proxy, behind it an instance that wants a header."""
+import json
+import shutil
 import socket
 import struct
 
 import pytest
 
 from harness import tls
+from harness.client import Connection
+from harness.lab import CLIENTS4, HOST4
 from harness.pairs import was_reset
+from harness.poll import wait_equal, wait_until
 from harness.worker import ADDRESS, PORT
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -142,3 +147,75 @@ def test_a_proxy_without_a_header_is_refused(through):
     through.worker.await_counter("silent", 1)
     assert through.worker["picked"] == 0
     through.worker.await_counter("open", 0)
+
+
+# Through a loaded rcxlb.
+
+NGINX = """
+daemon off; worker_processes 1; pid {folder}/pid; error_log stderr crit;
+events {{ }}
+http {{
+	access_log off;
+	server {{ listen 127.0.0.1:3001 proxy_protocol; location / {{ return 200 "$proxy_protocol_addr\\n"; }} }}
+}}
+"""
+
+
+def greet(lab, header, source=CLIENTS4[0], port=3000):
+    sock = lab.connect(HOST4, port, source=source).sock
+    sock.sendall(header)
+    return sock
+
+
+def named_by_proxy(lab):
+    """What an instance takes for its peer when a proxy names another client; None while nobody is there."""
+    try:
+        return Connection(greet(lab, version_2())).read_greeting().peer
+    except OSError:
+        return None
+
+
+def test_the_named_client_is_the_instances_peer(lab):
+    lab.rcxlb("load", "eth0")
+    lab.instances(3001)
+    lab.rcxlb("services", "add", "default", "--listen", "*:3000", "--accept-proxy", CLIENTS4[0])
+    lab.rcxlb("backends", "add", "127.0.0.1:3001")
+    assert wait_until(lambda: named_by_proxy(lab), "workers") == (CLIENT4, 40000)
+    own = lab.dial(source=CLIENTS4[1])
+    assert own.peer == own.sock.getsockname()[:2]
+    backend = lab.rcxlb.backend("127.0.0.1:3001")
+    assert (backend["path"], backend["reason"]) == ("proxied", "a worker speaks the PROXY protocol")
+    said = json.loads(lab.rcxlb("config", "--json"))["services"][0]
+    assert said["accept_proxy"] == [f"{CLIENTS4[0]}/32"] and "send_proxy" not in said
+    file = lab.folder / "printed.yaml"
+    file.write_text(lab.rcxlb("config").replace(f"{CLIENTS4[0]}/32", "2001:db8::/32"), encoding="utf-8")
+    assert lab.rcxlb("reload", "-c", file).splitlines() == [
+        f"- accept_proxy {CLIENTS4[0]}/32 of default", "+ accept_proxy 2001:db8::/32 of default"
+    ]
+
+
+@pytest.mark.skipif(not shutil.which("nginx"), reason="nginx is not installed")
+def test_an_instance_that_wants_a_header_gets_one_and_passes_its_checks(lab):
+    """nginx, which refuses connections without."""
+    (lab.folder / "nginx.conf").write_text(NGINX.format(folder=lab.folder))
+    lab.start(["nginx", "-e", "stderr", "-c", lab.folder / "nginx.conf", "-p", lab.folder])
+    lab.rcxlb("load", "eth0")
+    lab.rcxlb("services", "add", "default", "--listen", "*:3000", "--accept-proxy", CLIENTS4[0], "--send-proxy", "v2",
+              "--check", "http", "--check-interval-ms", "100", "--check-timeout-ms", "90", "--rise", "1", "--fall", "1")
+    lab.rcxlb("backends", "add", "127.0.0.1:3001")
+    wait_equal(lambda: asked(lab, version_1(CLIENT6, DIALLED6)), CLIENT6, "the client that nginx is told")
+    assert asked(lab, b"", CLIENTS4[1]) == CLIENTS4[1]
+    wait_equal(lambda: lab.rcxlb.state("127.0.0.1:3001"), "up", "nginx by its checks")
+    lab.rcxlb("services", "add", "default", "--listen", "*:3000", "--accept-proxy", CLIENTS4[0], "--check", "http",
+              "--check-interval-ms", "100", "--check-timeout-ms", "90", "--rise", "1", "--fall", "1")
+    wait_equal(lambda: lab.rcxlb.state("127.0.0.1:3001"), "down", "nginx by checks without a header")
+
+
+def asked(lab, header, source=CLIENTS4[0]):
+    """What nginx answers; None when it does not."""
+    try:
+        sock = greet(lab, header + b"GET / HTTP/1.0\r\n\r\n", source)
+        answer = b"".join(iter(lambda: sock.recv(4096), b""))
+    except OSError:
+        return None
+    return answer.rpartition(b"\r\n\r\n")[2].decode().strip() or None

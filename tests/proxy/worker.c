@@ -254,6 +254,7 @@ static int pick(void *data, const struct worker_client *client, const struct wor
 		program->next++;
 	ret->id = program->next++ % program->backends_count;
 	ret->endpoint = program->endpoints[ret->id];
+	ret->send_proxy = program->proxy.send;
 	program->picked++;
 	return 0;
 }

@@ -92,6 +92,16 @@ static const struct {
 	  "'10.0.0.1/32': the proxy '10.0.0.1/32' is given twice" },
 	{ "one proxy without a list", LISTEN "  http: {trusted_proxies: 10.0.0.1}\n", 4,
 	  "'trusted_proxies': it is a single value here; it must be a list" },
+	{ "headers of proxies by name", LISTEN "  accept_proxy: [lb.example.org]\n", 4,
+	  "'lb.example.org': is no address and no CIDR block" },
+	{ "headers of a proxy twice", LISTEN "  accept_proxy: [10.0.0.0/8, 10.0.0.0/8]\n", 4,
+	  "'10.0.0.0/8': the proxy '10.0.0.0/8' is given twice" },
+	{ "headers of one proxy without a list", LISTEN "  accept_proxy: 10.0.0.1\n", 4,
+	  "'accept_proxy': it is a single value here; it must be a list" },
+	{ "a header of the first version", LISTEN "  send_proxy: v1\n", 4,
+	  "'v1': is no version of the PROXY protocol that can be sent; it is v2" },
+	{ "a redirect with a header to backends", LISTEN "  redirect: https\n  send_proxy: v2\n", 5,
+	  "'send_proxy': the service has redirect" },
 	{ "headers without set", LISTEN "  http: {headers: {X-Region: eu}}\n", 4,
 	  "'X-Region': there is no such key in services[].http.headers; there is: set" },
 	{ "headers in a list", LISTEN "  http: {headers: {set: [X-Region]}}\n", 4,
@@ -442,6 +452,8 @@ static const char everything[] =
     "  http: {forwarded: true, head_bytes: 8192, fields: 64, body_bytes: 5000000000, head_ms: 1000, body_ms: 2000,\n"
     "    answer_ms: 3000, access_log: {to: /var/log/a.log, format: json},\n"
     "    trusted_proxies: [10.0.0.0/8, \"2001:db8::1\"], headers: {set: {X-Region: eu, X-Name: ü}}}\n"
+    "  accept_proxy: [10.1.0.0/16, \"2001:db8:1::/48\"]\n"
+    "  send_proxy: v2\n"
     "- {name: plain, listen: [\"*:8080\"], redirect: https, routes: [{path: /a, service: other}]}\n"
     "- {name: usual, listen: [\"*:8081\"], http: true,\n"
     "   routes: [{path: /websocket, service: other}, {path: /sockjs, service: rocketchat}]}\n"
@@ -516,6 +528,10 @@ static void every_key_of_http_has_its_effect(void **state)
 	assert_int_equal(http->trusted_count, 2);
 	assert_int_equal(http->trusted[0].length, 96 + 8);
 	assert_int_equal(http->trusted[1].length, 128);
+	assert_int_equal(config.model.service[1].proxy.send, 2);
+	assert_int_equal(config.model.service[1].proxy.accepts, 2);
+	assert_int_equal(config.model.service[1].proxy.accept[0].length, 96 + 16);
+	assert_int_equal(config.model.service[1].proxy.accept[1].length, 48);
 	assert_int_equal(http->headers, 2);
 	assert_string_equal(http->header[0].name, "X-Region");
 	assert_string_equal(http->header[0].value, "eu");

@@ -16,6 +16,7 @@
 #include "core/endpoint.h"
 #include "core/utf8.h"
 #include "proxy/clock.h"
+#include "proxy/proxy_header.h"
 
 #define HEAD_MAX  65536
 #define BODY_SAID 60 /* bytes of the wished text that a reason shows */
@@ -165,8 +166,11 @@ static void on_read(struct bufferevent *stream, void *context)
  */
 static void send_request(struct check *check)
 {
+	uint8_t header[PROXY_HEADER_WRITTEN_MAX];
 	char text[RCXLB_TEXT_LEN];
 
+	if (check->request.send_proxy)
+		evbuffer_add(bufferevent_get_output(check->stream), header, proxy_header_write_local(header));
 	evbuffer_add_printf(
 	    bufferevent_get_output(check->stream),
 	    "GET %s HTTP/1.%d\r\nHost: %s\r\nUser-Agent: rcxlb\r\nAccept: */*\r\nConnection: close\r\n\r\n",

@@ -4,6 +4,7 @@
 #define AGENT_CHECK_H
 
 #include <event2/event.h>
+#include <stdbool.h>
 
 #include "rcxlb/abi.h"
 
@@ -29,6 +30,7 @@ struct check_request {
 	const char *body; /* must occur in about the first CHECK_BODY_MAX bytes of the body; empty: no matter */
 	uint16_t status_from, status_to;
 	uint32_t timeout_ms; /* of everything */
+	bool send_proxy;     /* the request comes behind a header of the PROXY protocol */
 };
 
 #define CHECK_BODY_MAX 65536

@@ -109,6 +109,7 @@ static int prepare_service(const struct crew *crew, struct start *start, uint32_
 		.name = wished->name,
 		.http = wished->http.flags ? &wished->http : NULL,
 		.access_log = log < 0 ? 0 : log,
+		.proxy = &wished->proxy,
 	};
 	for (int ipv6 = 0; ipv6 < 2; ipv6++) {
 		int fd = listening_socket(ipv6, error);

@@ -60,13 +60,13 @@ static int pick(void *data, const struct worker_client *client, const struct wor
 	struct legs *legs = data;
 	uint32_t id;
 
-	(void)client;
 	if (legs->free == NONE && !grow(legs))
 		return -ENOMEM;
 	id = legs->free;
 	legs->free = legs->leg[id].next;
 	legs->leg[id].local.port = 0;
 	ret->id = id;
+	ret->send_proxy = legs->model->service[client->service % RCXLB_MAX_SERVICES].proxy.send;
 	if (tried && endpoint_is_ipv4(&tried->endpoint)) {
 		ret->endpoint = endpoint_any(false, RCXLB_LEG_PORT);
 		ret->endpoint.address[15] = 1;

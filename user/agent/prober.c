@@ -25,9 +25,10 @@ struct prober {
 	struct rcxlb_endpoint endpoint;
 	struct rcxlb_check spec;
 	bool used;
-	bool own_port; /* connects to it might be steered */
-	bool spoke;    /* HTTP, once */
-	uint32_t path; /* of health_path(), when the type is auto; behind the last one nothing is asked for */
+	bool own_port;	 /* connects to it might be steered */
+	bool send_proxy; /* it wants a header of the PROXY protocol first */
+	bool spoke;	 /* HTTP, once */
+	uint32_t path;	 /* of health_path(), when the type is auto; behind the last one nothing is asked for */
 	struct health health;
 	struct prober_facts facts;
 };
@@ -203,6 +204,7 @@ static void begin(struct prober *prober)
 		.status_from = told ? prober->spec.status_from : fine[0],
 		.status_to = told ? prober->spec.status_to : fine[1],
 		.timeout_ms = prober->spec.timeout_ms,
+		.send_proxy = prober->send_proxy,
 	};
 	struct check_hooks hooks = {
 		.dials = prober->own_port ? on_dials : NULL,
@@ -328,6 +330,7 @@ void probers_follow(struct probers *probers, const struct model *model)
 		else if (spec && !check_equal(spec, &prober->spec))
 			change(prober, spec);
 		prober->own_port = model_is_own_port(model, backend->endpoint.port);
+		prober->send_proxy = model_sends_proxy(model, id);
 	}
 }
 

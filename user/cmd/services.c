@@ -10,6 +10,7 @@
 #include "core/check.h"
 #include "core/endpoint.h"
 #include "core/http.h"
+#include "core/proxy.h"
 #include "core/path.h"
 #include "dataplane/dataplane.h"
 
@@ -210,7 +211,7 @@ static int wished_redirect(const struct arguments *arguments, struct rcxlb_http 
 	for (uint32_t i = 0; i < arguments->options && !err; i++) {
 		const char *name = arguments->option[i]->name;
 
-		if (strcmp(name, "--redirect") && strcmp(name, "--listen"))
+		if (strcmp(name, "--redirect") && strcmp(name, "--listen") && strcmp(name, "--accept-proxy"))
 			err = failed(error, -EINVAL,
 				     "--redirect and %s exclude each other: the service asks no backend and does "
 				     "nothing else",
@@ -229,6 +230,17 @@ static int wished_http(const struct arguments *arguments, struct rcxlb_http *to,
 	http_defaults(to, argument(arguments, "--http") ? RCXLB_HTTP_PARSED : 0);
 	err = take_each(arguments, "--trusted-proxy", to, http_trust, error);
 	return err ? err : take_each(arguments, "--set-header", to, header_set_line, error);
+}
+
+static int wished_proxy(const struct arguments *arguments, struct rcxlb_proxy *to, struct error *error)
+{
+	const char *send = argument(arguments, "--send-proxy");
+	int err = send ? proxy_send_parse(to, send, error) : 0;
+
+	for (uint32_t i = 0; i < arguments->options && !err; i++)
+		if (!strcmp(arguments->option[i]->name, "--accept-proxy"))
+			err = proxy_accept(to, arguments->value[i], error);
+	return err;
 }
 
 static int wished_service(const struct arguments *arguments, struct model_service *to, struct error *error)
@@ -255,6 +267,8 @@ static int wished_service(const struct arguments *arguments, struct model_servic
 		err = wished_check(arguments, &to->check, error);
 	if (!err)
 		err = wished_http(arguments, &to->http, error);
+	if (!err)
+		err = wished_proxy(arguments, &to->proxy, error);
 	return err ? err : wished_tls(arguments, &to->tls, error);
 }
 
@@ -317,6 +331,11 @@ static const struct option_spec options[] = {
 	{ "--set-header", NULL, "NAME:VALUE", "add: backends get it instead of the client's; may be repeated", true },
 	{ "--redirect", NULL, "https", "add: it answers every request with the https address, and has no backends",
 	  false },
+	{ "--accept-proxy", NULL, "CIDR",
+	  "add: connections from there begin with a header of the PROXY protocol, which names the client; may be "
+	  "repeated",
+	  true },
+	{ "--send-proxy", NULL, "v2", "add: connections to backends begin with a header of the PROXY protocol", false },
 	{ "--check", NULL, "auto|off|tcp|http",
 	  "add: how backends are checked; auto: the best that the instance answers to; auto if not given", false },
 	{ "--check-path", NULL, "PATH", "add: what --check http asks for; / if not given", false },
@@ -336,13 +355,13 @@ static const struct option_spec options[] = {
 
 const struct command command_services = {
 	.name = "services",
-	.usage =
-	    "[list]\nadd NAME --listen ADDR:PORT... [--hash tuple|client] [--balance RULE] [--load-factor FACTOR] "
-	    "[--blocked-ms MS] [--slow-start-ms MS] [--certificate FILE --key FILE]... [--http] "
-	    "[--trusted-proxy CIDR]... [--set-header NAME:VALUE]... [--check auto|off|tcp|http] [--check-path PATH] "
-	    "[--check-host HOST] [--check-status STATUS] [--check-body TEXT] [--check-interval-ms MS] "
-	    "[--check-timeout-ms MS] [--rise N] [--fall N]\n"
-	    "add NAME --listen ADDR:PORT... --redirect https\ndel NAME",
+	.usage = "[list]\nadd NAME --listen ADDR:PORT... [--hash tuple|client] [--balance RULE] [--load-factor FACTOR] "
+		 "[--blocked-ms MS] [--slow-start-ms MS] [--certificate FILE --key FILE]... [--http] "
+		 "[--trusted-proxy CIDR]... [--set-header NAME:VALUE]... [--accept-proxy CIDR]... "
+		 "[--send-proxy v2] [--check auto|off|tcp|http] [--check-path PATH] "
+		 "[--check-host HOST] [--check-status STATUS] [--check-body TEXT] [--check-interval-ms MS] "
+		 "[--check-timeout-ms MS] [--rise N] [--fall N]\n"
+		 "add NAME --listen ADDR:PORT... --redirect https [--accept-proxy CIDR]...\ndel NAME",
 	.summary = "what clients dial: list, add or change, delete",
 	.verbs = verbs,
 	.options = options,

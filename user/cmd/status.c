@@ -9,6 +9,7 @@
 #include "cmd/print.h"
 #include "core/endpoint.h"
 #include "core/http.h"
+#include "core/proxy.h"
 #include "core/state.h"
 #include "dataplane/dataplane.h"
 
@@ -27,6 +28,7 @@ static struct state_input input_of(const struct model_service *service, const st
 		.down_reason = facts->reason,
 		.tls = service->tls.certificates,
 		.http = http_is_parsed(&service->http),
+		.proxy = proxy_is_spoken(&service->proxy),
 		.loop = facts->loop,
 		.refused = facts->load.refused,
 	};

@@ -90,7 +90,7 @@ static void check_health(struct builder *builder, const struct draft_service *se
 /* Who answers every request himself has no use for what requests need otherwise. */
 static void check_redirect(struct builder *builder, const struct draft_service *service)
 {
-	static const char *const others[] = { "tls", "http", "backends", "backends_of", "health" };
+	static const char *const others[] = { "tls", "http", "backends", "backends_of", "health", "send_proxy" };
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		if (draft_has(&service->head, SERVICE, others[i]))

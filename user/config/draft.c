@@ -12,6 +12,7 @@
 #include "core/http.h"
 #include "core/number.h"
 #include "core/path.h"
+#include "core/proxy.h"
 
 struct draft *draft_new(void)
 {
@@ -272,6 +273,16 @@ int draft_take_certificate(const struct draft_value *value, void *tls, struct er
 int draft_take_key(const struct draft_value *value, void *tls, struct error *error)
 {
 	return path_set(((struct draft_tls *)tls)->key, value->text, error);
+}
+
+int draft_take_accept_proxy(const struct draft_value *value, void *service, struct error *error)
+{
+	return proxy_accept(&((struct draft_service *)service)->service.proxy, value->text, error);
+}
+
+int draft_take_send_proxy(const struct draft_value *value, void *service, struct error *error)
+{
+	return proxy_send_parse(&((struct draft_service *)service)->service.proxy, value->text, error);
 }
 
 int draft_take_redirect(const struct draft_value *value, void *service, struct error *error)

@@ -134,6 +134,8 @@ int draft_take_body(const struct draft_value *value, void *health, struct error 
 int draft_take_status(const struct draft_value *value, void *health, struct error *error);
 int draft_take_certificate(const struct draft_value *value, void *tls, struct error *error);
 int draft_take_key(const struct draft_value *value, void *tls, struct error *error);
+int draft_take_accept_proxy(const struct draft_value *value, void *service, struct error *error);
+int draft_take_send_proxy(const struct draft_value *value, void *service, struct error *error);
 int draft_take_redirect(const struct draft_value *value, void *service, struct error *error);
 int draft_take_forwarded(const struct draft_value *value, void *http, struct error *error);
 int draft_take_trusted(const struct draft_value *value, void *http, struct error *error);

@@ -11,6 +11,7 @@
 #include "core/check.h"
 #include "core/endpoint.h"
 #include "core/http.h"
+#include "core/proxy.h"
 #include "core/prefix.h"
 #include "core/xdp.h"
 
@@ -79,13 +80,13 @@ static json_t *tls_tree(const struct rcxlb_tls *tls)
 	return only;
 }
 
-static json_t *trusted_tree(const struct rcxlb_http *http)
+static json_t *prefixes_tree(const struct rcxlb_prefix *prefix, uint32_t count)
 {
 	json_t *all = json_array();
 	char text[PREFIX_LEN];
 
-	for (uint32_t i = 0; i < http->trusted_count && i < RCXLB_MAX_TRUSTED; i++)
-		json_array_append_new(all, json_string(prefix_format(&http->trusted[i], text)));
+	for (uint32_t i = 0; i < count; i++)
+		json_array_append_new(all, json_string(prefix_format(&prefix[i], text)));
 	return all;
 }
 
@@ -115,7 +116,7 @@ static json_t *http_tree(const struct rcxlb_http *http)
 		    tree, "access_log",
 		    json_pack("{s:s, s:s}", "to", http->access_log, "format", http_log_format_name(http)));
 	if (http->trusted_count)
-		json_object_set_new(tree, "trusted_proxies", trusted_tree(http));
+		json_object_set_new(tree, "trusted_proxies", prefixes_tree(http->trusted, http->trusted_count));
 	if (http->headers)
 		json_object_set_new(tree, "headers", headers_tree(http));
 	return tree;
@@ -156,6 +157,9 @@ static json_t *service_tree(const struct model *model, const struct model_servic
 	if (service->http.routes)
 		json_object_set_new(tree, "routes", routes_tree(model, &service->http));
 	put_text(tree, "redirect", http_redirect_name(&service->http), "");
+	if (service->proxy.accepts)
+		json_object_set_new(tree, "accept_proxy", prefixes_tree(service->proxy.accept, service->proxy.accepts));
+	put_text(tree, "send_proxy", proxy_send_name(&service->proxy), "");
 	if (http_redirect_name(&service->http)[0])
 		json_decref(backends); /* it has none */
 	else

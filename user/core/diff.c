@@ -9,6 +9,7 @@
 #include "core/endpoint.h"
 #include "core/http.h"
 #include "core/prefix.h"
+#include "core/proxy.h"
 
 #define VALUE_LEN RCXLB_PATH_LEN
 
@@ -56,6 +57,7 @@ static const char *const settings[] = {
 	"http.access_log",
 	"http.access_log.format",
 	"redirect",
+	"send_proxy",
 };
 
 #define SETTINGS (sizeof(settings) / sizeof(settings[0]))
@@ -111,6 +113,7 @@ static void print_settings(const struct model_service *service, struct value to[
 	snprintf(next++->text, VALUE_LEN, "%u", check->fall);
 	next = print_http(&service->http, next);
 	snprintf(next++->text, VALUE_LEN, "%s", or_none(http_redirect_name(&service->http)));
+	snprintf(next++->text, VALUE_LEN, "%s", or_none(proxy_send_name(&service->proxy)));
 }
 
 static void diff_settings(struct diff *diff, const struct model_service *from, const struct model_service *to)
@@ -271,6 +274,19 @@ static void diff_routes(struct diff *diff, char sign, const struct model *model,
 	}
 }
 
+/* From where `service` accepts headers of the PROXY protocol and `other`, NULL for nobody, does not. */
+static void diff_proxy(struct diff *diff, char sign, const struct model_service *service,
+		       const struct model_service *other)
+{
+	const struct rcxlb_proxy *proxy = &service->proxy;
+	char text[PREFIX_LEN];
+
+	for (uint32_t i = 0; i < proxy->accepts; i++)
+		if (!other || !proxy_accepts(&other->proxy, &proxy->accept[i]))
+			say(diff, "%c accept_proxy %s of %s", sign, prefix_format(&proxy->accept[i], text),
+			    service->name);
+}
+
 static void diff_service(struct diff *diff, struct model *from, struct model *to, const struct model_service *service)
 {
 	const struct model_service *before = model_service_find(from, service->name);
@@ -293,6 +309,9 @@ static void diff_service(struct diff *diff, struct model *from, struct model *to
 	if (before)
 		diff_routes(diff, '-', from, before, to, service);
 	diff_routes(diff, '+', to, service, from, before);
+	if (before)
+		diff_proxy(diff, '-', before, service);
+	diff_proxy(diff, '+', service, before);
 	if (before)
 		diff_members(diff, '-', from, before, to, service);
 	diff_members(diff, '+', to, service, from, before);

@@ -9,6 +9,7 @@
 
 #include "core/check.h"
 #include "core/endpoint.h"
+#include "core/proxy.h"
 
 bool model_is_member(const struct model_service *service, uint32_t backend)
 {
@@ -226,6 +227,7 @@ int model_service_set(struct model *model, const struct model_service *wished, s
 	service->check = wished->check;
 	service->tls = wished->tls;
 	service->http = wished->http;
+	service->proxy = wished->proxy;
 	service->listens = wished->listens;
 	memcpy(service->listen, wished->listen, sizeof(service->listen));
 	qsort(service->listen, service->listens, sizeof(service->listen[0]), by_endpoint);
@@ -365,7 +367,8 @@ bool model_is_own_port(const struct model *model, uint16_t port)
 
 bool model_is_proxied(const struct model_service *service)
 {
-	return service->name[0] && (service->tls.certificates || service->http.flags);
+	return service->name[0] &&
+	       (service->tls.certificates || service->http.flags || proxy_is_spoken(&service->proxy));
 }
 
 bool model_has_workers(const struct model *model, const struct model_service *service)
@@ -378,6 +381,14 @@ bool model_has_workers(const struct model *model, const struct model_service *se
 		listens[endpoint_is_ipv4(&service->listen[i])] = true;
 	for (uint32_t id = 0; id < RCXLB_MAX_BACKENDS; id++)
 		if (model_is_member(service, id) && listens[!endpoint_is_ipv4(&model->backend[id].endpoint)])
+			return true;
+	return false;
+}
+
+bool model_sends_proxy(const struct model *model, uint32_t backend)
+{
+	for (int i = 0; i < RCXLB_MAX_SERVICES; i++)
+		if (model->service[i].proxy.send && model_is_member(&model->service[i], backend))
 			return true;
 	return false;
 }

@@ -33,6 +33,7 @@ struct model_service {
 	struct rcxlb_check check;
 	struct rcxlb_tls tls;
 	struct rcxlb_http http;
+	struct rcxlb_proxy proxy;
 	uint64_t member[RCXLB_MAX_BACKENDS / 64]; /* a bit for each backend */
 };
 
@@ -100,6 +101,9 @@ bool model_is_proxied(const struct model_service *service);
  * address is not of: if it listens on that address alone, only a worker can reach it for them.
  */
 bool model_has_workers(const struct model *model, const struct model_service *service);
+
+/* Does a service that has the backend begin connections to it with a header of the PROXY protocol? */
+bool model_sends_proxy(const struct model *model, uint32_t backend);
 
 /* How a backend is checked: as the first service says that has it and checks. NULL: not at all. */
 const struct rcxlb_check *model_check(const struct model *model, uint32_t backend);

@@ -16,7 +16,7 @@ const char *state_path(const struct state_input *input)
 {
 	if (!input->listens)
 		return "none";
-	return input->tls || input->http ? "proxied" : "direct";
+	return input->tls || input->http || input->proxy ? "proxied" : "direct";
 }
 
 const char *state_loop(const struct state_input *input)
@@ -42,8 +42,10 @@ const char *state_reason(const struct state_input *input)
 		return input->down_reason;
 	if (input->listens && input->http)
 		return "its service parses HTTP";
+	if (input->listens && input->tls)
+		return "a worker ends TLS and relays";
 	if (input->listens)
-		return input->tls ? "a worker ends TLS and relays" : "";
+		return input->proxy ? "a worker speaks the PROXY protocol" : "";
 	if (input->refused)
 		return "its listening socket cannot be steered to (an MPTCP listener?)";
 	return "nobody listens there";

@@ -13,6 +13,7 @@ struct state_input {
 	uint8_t loop;     /* enum rcxlb_loop_state */
 	bool tls;         /* the service ends it */
 	bool http;        /* the service parses it */
+	bool proxy;       /* the PROXY protocol is spoken with its clients or backends */
 	const char *down_reason; /* why it is down, in words, or NULL */
 	uint32_t refused; /* errno with which its listener was refused, or 0 */
 };

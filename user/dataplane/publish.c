@@ -193,6 +193,8 @@ static int write_notes(struct dataplane *dataplane, const struct model *model, s
 			err = bpf_map_update_elem(dataplane->map[MAP_tls], &i, &model->service[i].tls, BPF_ANY);
 		if (!err)
 			err = bpf_map_update_elem(dataplane->map[MAP_http], &i, &model->service[i].http, BPF_ANY);
+		if (!err)
+			err = bpf_map_update_elem(dataplane->map[MAP_proxy], &i, &model->service[i].proxy, BPF_ANY);
 	}
 	return err ? failed(error, err, REFUSED("checks", err)) : 0;
 }

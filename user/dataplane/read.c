@@ -62,6 +62,8 @@ static int read_notes(struct dataplane *dataplane, struct model *model, struct e
 			err = bpf_map_lookup_elem(dataplane->map[MAP_tls], &i, &model->service[i].tls);
 		if (!err)
 			err = bpf_map_lookup_elem(dataplane->map[MAP_http], &i, &model->service[i].http);
+		if (!err)
+			err = bpf_map_lookup_elem(dataplane->map[MAP_proxy], &i, &model->service[i].proxy);
 	}
 	return err ? failed(error, err, "cannot read the services' members and checks: %s", strerror(-err)) : 0;
 }

@@ -367,7 +367,7 @@ static void on_preface(struct preface *preface, int err, const struct proxy_head
 		return;
 	}
 	if (header->known)
-		connection->client.address = header->client;
+		connection->client.address = connection->reach.client.address = header->client;
 	begin(connection);
 }
 
@@ -412,7 +412,6 @@ void connection_start(struct connections *connections, struct connection_service
 					    .counters = connection->counters,
 					    .client = *client,
 					    .ended = on_reached,
-					    .send_proxy = service->proxy.send,
 					    .dial.fd = -1 };
 	connection->client_first = service->client_first;
 	side_init_plain(&connection->side, fd);

@@ -41,7 +41,7 @@ static void dial(struct reach *reach, const struct worker_backend *tried)
 	}
 	if (backends->prepare)
 		backends->prepare(backends->data, fd, &reach->client, &reach->backend);
-	if (reach->send_proxy)
+	if (reach->backend.send_proxy)
 		reach->dial.greeting_size =
 		    proxy_header_write(&reach->client.address, &reach->client.dialled, reach->dial.greeting);
 	dial_start(&reach->dial, shared->base, fd, &reach->backend.endpoint, shared->limits.connect_ms);

@@ -14,12 +14,11 @@ struct reach {
 	struct worker_backend backend;
 	bool picked; /* `backend` is to be given back */
 	bool retried;
-	bool send_proxy; /* a header of the PROXY protocol goes first */
 	struct dial dial;
 };
 
 /*
- * `shared`, `counters`, `client`, `send_proxy` and `ended` are set by the owner. `ended` is called once, perhaps from inside here:
+ * `shared`, `counters`, `client`, and `ended` are set by the owner. `ended` is called once, perhaps from inside here:
  * with the connected socket, which is the callee's, or with -errno when no instance can be had; one that cannot be
  * connected to has been passed over then, once.
  */

@@ -24,6 +24,7 @@ struct worker_client {
 struct worker_backend {
 	uint32_t id;
 	struct rcxlb_endpoint endpoint;
+	bool send_proxy; /* it wants a header of the PROXY protocol first */
 };
 
 enum worker_outcome {
