@@ -58,7 +58,7 @@ def test_a_client_tuple_has_one_instance(lab, host, sources):
 @pytest.mark.parametrize("host, sources", [(HOST4, CLIENTS4), (HOST6, CLIENTS6)])
 def test_with_hash_client_an_address_has_one_instance(lab, host, sources):
     lab.load()
-    lab.rcxlb("services", "add", "sticky", "--listen", "*:3100", "--hash", "client")
+    lab.rcxlb("services", "add", "sticky", "--listen", "*:3100", "--hash", "client", "--blocked-ms", "10000")
     lab.rcxlb("backends", "add", "127.0.0.1:3001-3003", "-s", "sticky")
     for port in (3001, 3002, 3003):
         lab.instance(f"i{port}", port, "--bind", "::")

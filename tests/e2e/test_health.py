@@ -154,7 +154,7 @@ def test_a_killed_agent_is_no_outage(lab):
 def test_health_outlives_the_agent(lab):
     """The next one goes on where the former ended: nobody is up for a moment who is down."""
     moody = Moody(lab, 3001, 3002)
-    number = agent.load(lab, 3001, 3002, interval=300)
+    number = agent.load(lab, 3001, 3002, interval=3 * INTERVAL)
     moody.feel("503", 3001)
     await_state(lab, "down")
     since = agent.health_entry(lab, 0)["since"]

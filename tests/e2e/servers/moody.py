@@ -8,6 +8,7 @@ It prints "listening" once all ports listen.
 """
 import argparse
 import asyncio
+import resource
 import socket
 import struct
 
@@ -87,6 +88,8 @@ async def main():
     parser.add_argument("last", type=int)
     parser.add_argument("--bind", default="127.0.0.1")
     options = parser.parse_args()
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # the silent keep every check open
     for port in range(options.first, options.last + 1):
         await asyncio.start_server(lambda *ends, port=port: serve(*ends, port, options), options.bind, port,
                                    backlog=1024)
