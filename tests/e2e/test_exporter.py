@@ -206,6 +206,19 @@ def test_the_address_changes_and_the_port_stays(lab):
         wait_until(lambda: not gone or not listens(lab, gone), f"and not at {gone}")
 
 
+def test_an_address_that_the_agent_may_not_take_leaves_the_former_one(lab):
+    """It was root when it began, and is not any more; its own port must not be lost by trying."""
+    path = lab.folder / "rcxlb.yaml"
+    path.touch(0o600)
+    path.write_text(FILE.format("127.0.0.1:80"))
+    lab.rcxlb("load", "-c", path)
+    with agent.Follower(lab) as follower:
+        path.write_text(FILE.format("0.0.0.0:80"))
+        lab.rcxlb("reload", "-c", path)
+        assert "Permission denied" in follower.await_event(event="error")["error"]
+    assert listens(lab, "127.0.0.1", 80)
+
+
 def test_a_port_that_cannot_be_had_leaves_the_former_one(lab):
     path = lab.folder / "rcxlb.yaml"
     path.touch(0o600)

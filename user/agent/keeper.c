@@ -103,19 +103,23 @@ static void end_metrics(struct keeper *keeper)
 	keeper->exported = (struct rcxlb_endpoint){};
 }
 
-/* Where the settings say. A former one goes on while the new one cannot, unless it may be what is in the way of that.
- */
+/* Where the settings say. A former one goes on while the new one cannot, unless it is what may be in the way. */
 static void serve_metrics(struct keeper *keeper)
 {
 	const struct rcxlb_endpoint *at = &keeper->model->settings.metrics;
 	struct exporter *exporter = NULL;
 	struct error error;
+	int err = 0;
 
 	if (endpoint_equal(at, &keeper->exported))
 		return;
-	if (at->port == keeper->exported.port)
+	if (at->port)
+		err = exporter_new(keeper->base, at, write_metrics, keeper, &exporter, &error);
+	if (err == -EADDRINUSE && at->port == keeper->exported.port) {
 		end_metrics(keeper);
-	if (at->port && exporter_new(keeper->base, at, write_metrics, keeper, &exporter, &error)) {
+		err = exporter_new(keeper->base, at, write_metrics, keeper, &exporter, &error);
+	}
+	if (err) {
 		complain(keeper, &error);
 		return;
 	}

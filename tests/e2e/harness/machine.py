@@ -60,7 +60,10 @@ class Machine:
     def _install(self):
         """What `make install` does, and a target of its own: it starts nothing else that a host may have."""
         build = os.path.relpath(settings.BINARY.parent, settings.ROOT)
-        run("make", "-s", "-C", str(settings.ROOT), "install", f"DESTDIR={self.upper}", f"BUILD={build}")
+        subprocess.run(
+            ["make", "-s", "-C", settings.ROOT, "install", f"DESTDIR={self.upper}", f"BUILD={build}"], check=True,
+            stdout=subprocess.DEVNULL, timeout=settings.COMMAND_SECONDS,
+        )
         self._write(f"etc/systemd/system/{TARGET}", "[Unit]\nRequires=basic.target\nAfter=basic.target\n")
         for name in ("timers.target", "paths.target"):
             (self.upper / "etc/systemd/system" / name).symlink_to("/dev/null")
