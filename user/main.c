@@ -63,11 +63,19 @@ static int complain(const struct error *error, int status)
 	return status;
 }
 
+/* Commands look at no result of printf(). */
+static int finish_output(struct error *error)
+{
+	if (fflush(stdout))
+		return failed(error, -errno, "cannot write the output: %s", strerror(errno));
+	return ferror(stdout) ? failed(error, -EIO, "cannot write all of the output") : 0;
+}
+
 static int run(const struct command *command, int count, char **words)
 {
 	static struct arguments arguments;
-	struct error error = { "" };
-	int err = arguments_parse(command, count, words, &arguments, &error);
+	struct error error = { "" }, unwritten;
+	int err = arguments_parse(command, count, words, &arguments, &error), lost;
 
 	if (err == -ECANCELED) {
 		print_help(command);
@@ -77,9 +85,10 @@ static int run(const struct command *command, int count, char **words)
 		return complain(&error, EXIT_USAGE);
 	arguments.all = commands;
 	err = command->run(&arguments, &error);
-	if (fflush(stdout) && !err) {
-		err = -errno;
-		error_set(&error, "cannot write the output: %s", strerror(errno));
+	lost = finish_output(&unwritten);
+	if (!err && lost) {
+		err = lost;
+		error = unwritten;
 	}
 	if (!err)
 		return EXIT_DONE;

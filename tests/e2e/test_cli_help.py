@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """`--help` of every command, and the version."""
+import re
+
 import pytest
 
 HELP = {
@@ -49,10 +51,10 @@ def test_version(lab):
 
 
 def test_a_full_output_device_is_an_error(lab):
-    """What could not be printed is not silently lost."""
+    """What could not be printed is not silently lost, little or much."""
     lab.load()
+    lab.rcxlb("backends", "add", *(f"127.0.0.1:{port}" for port in range(4000, 4600, 2)))
     words = ["sh", "-c", 'exec "$@" > /dev/full', "sh"]
-    for command in (["status", "--json"], ["config"], ["version"]):
+    for command in (["status", "--json"], ["backends"], ["config"], ["config", "--json"], ["version"]):
         result = lab.rcxlb.attempt(*command, before=words)
-        assert result.code == 1, str(result)
-        assert result.err.startswith("rcxlb: "), str(result)
+        assert result.code == 1 and re.fullmatch(r"rcxlb: cannot write .*the output.*\n", result.err), str(result)

@@ -18,7 +18,9 @@ static int print_config(const struct model *model, const struct facts *facts, bo
 	else if (!err)
 		err = config_write_yaml(tree, stdout);
 	json_decref(tree);
-	return err ? failed(error, err, "cannot write the configuration") : 0;
+	if (!err || ferror(stdout)) /* which is said of every command alike, at its end */
+		return 0;
+	return failed(error, err, "cannot write the configuration: out of memory");
 }
 
 static int run(const struct arguments *arguments, struct error *error)

@@ -10,9 +10,11 @@
 
 int print_json(json_t *json)
 {
-	int err =
-	    json && !json_dumpf(json, stdout, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6)) ? 0 : -ENOMEM;
+	int err = json ? 0 : -ENOMEM;
 
+	if (json && json_dumpf(json, stdout, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(6)) &&
+	    !ferror(stdout)) /* which is said of every command alike, at its end */
+		err = -ENOMEM;
 	putchar('\n');
 	json_decref(json);
 	return err;
