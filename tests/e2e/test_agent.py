@@ -2,10 +2,12 @@
 """The agent's life: started, replaced, killed and ended; what it may do; and that no connection notices."""
 import contextlib
 import os
+import re
 import signal
 import socket
 import stat
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -309,6 +311,22 @@ def test_the_port_of_metrics_is_taken(lab):
         log = process.stderr.read()
     lines = [line for line in log.splitlines() if "9465" in line]
     assert len(lines) == 1 and "Address already in use" in lines[0], log
+
+
+def began(lab):
+    return float(re.search(r"(?m)^rcxlb_agent_start_time_seconds (.*)$", agent.scrape(lab))[1])
+
+
+@pytest.mark.skipif(not settings.OTHER_KERNEL, reason="sets the machine's clock: in a virtual machine alone")
+def test_times_are_right_when_the_clock_has_been_set(lab):
+    agent.load(lab)
+    before = began(lab)
+    time.clock_settime(time.CLOCK_REALTIME, time.time() + 3600)
+    try:
+        assert abs(began(lab) - before - 3600) < 5
+    finally:
+        time.clock_settime(time.CLOCK_REALTIME, time.time() - 3600)
+    assert abs(began(lab) - before) < 5
 
 
 def test_it_rests_when_nothing_happens(lab):

@@ -15,6 +15,8 @@ from harness.moods import Moody
 from harness.poll import wait_until
 from harness.settings import PATIENCE
 
+pytestmark = pytest.mark.no_kernel
+
 ROOM = 16  # connections
 GET = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -239,3 +241,8 @@ def scrape_at(lab, port):
     sock = connect(lab, port=port)
     sock.sendall(GET)
     return read_answer(sock)[2].decode()
+
+
+def test_a_time_does_not_tremble(served):
+    """It would look like an event each time."""
+    assert len({re.search("rcxlb_agent_start_time_seconds [0-9].*", scrape(served))[0] for _ in range(5)}) == 1

@@ -10,7 +10,7 @@ from harness.moods import Moody
 from harness.poll import wait_equal, wait_until
 from harness.prometheus import Prometheus
 
-pytestmark = pytest.mark.skipif(bool(prometheus.reason()), reason=prometheus.reason())
+pytestmark = [pytest.mark.no_kernel, pytest.mark.skipif(bool(prometheus.reason()), reason=prometheus.reason())]
 
 ONE, SICK = "127.0.0.1:3001", "127.0.0.1:3002"
 DASHBOARD = settings.ROOT / "scripts" / "monitoring" / "dashboard.json"

@@ -15,7 +15,7 @@ from harness.machine import Machine
 from harness.poll import wait_until
 from harness.tls import TlsClient, context, make_identity
 
-pytestmark = pytest.mark.skipif(bool(machine.reason()), reason=machine.reason())
+pytestmark = [pytest.mark.no_kernel, pytest.mark.skipif(bool(machine.reason()), reason=machine.reason())]
 
 ONE, TWO = "127.0.0.1:3001", "127.0.0.1:3002"
 FILE = """interfaces: [eth0]

@@ -14,8 +14,9 @@
 #include "dataplane/watch.h"
 #include "proxy/clock.h"
 
-#define LOOK_MS	    200 /* for what was published, and for an audience */
-#define COUNT_EVERY 5	/* looks: for what only counters tell */
+#define LOOK_MS	    200		  /* for what was published, and for an audience */
+#define COUNT_EVERY 5		  /* looks: for what only counters tell */
+#define TREMOR_NS   1000000000ull /* a time that moves with each look would look like an event */
 
 struct keeper {
 	struct event_base *base;
@@ -66,6 +67,15 @@ static void on_came(uint32_t backend, void *context)
 	probers_renew(keeper->probers, backend);
 }
 
+/* The clock may have been set since, or the machine have slept, which CLOCK_MONOTONIC does not count. */
+static void follow_clock(struct keeper *keeper)
+{
+	uint64_t epoch = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC);
+
+	if (epoch - keeper->epoch + TREMOR_NS > 2 * TREMOR_NS)
+		keeper->epoch = epoch;
+}
+
 static void note_checks(const struct keeper *keeper, struct metrics_agent *to)
 {
 	for (uint32_t id = 0; id < RCXLB_MAX_BACKENDS; id++) {
@@ -90,6 +100,7 @@ static int write_metrics(FILE *to, void *context)
 
 	if (err)
 		return err;
+	follow_clock(keeper);
 	agent->version = RCXLB_VERSION;
 	agent->started_ns = keeper->began + keeper->epoch;
 	note_checks(keeper, agent);
