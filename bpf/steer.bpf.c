@@ -563,6 +563,8 @@ int steer(struct bpf_sk_lookup *ctx)
 	if (is_check(service, request, &checked))
 		return steer_check(ctx, request, checked, count);
 	request->hash = rcxlb_hash(service, &request->client, &request->local);
+	if (peer && (peer->hash[0] | peer->hash[1]))
+		request->hash = (__u64)peer->hash[1] << 32 | peer->hash[0];
 	if (service->flags & RCXLB_SERVICE_PROXIED && !peer && !asked)
 		return steer_to_worker(ctx, id, request, count);
 	demand(request, service);

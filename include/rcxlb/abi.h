@@ -148,7 +148,7 @@ struct rcxlb_prefix {
 enum rcxlb_http_flags {
 	RCXLB_HTTP_PARSED = 1,	 /* each request and answer is parsed, and forwarding headers are set */
 	RCXLB_HTTP_REDIRECT = 2, /* a request without a route is answered with the https address; no backend is asked */
-	RCXLB_HTTP_COOKIE = 4,	 /* a cookie says which backend a client had */
+	RCXLB_HTTP_COOKIE = 4,	 /* a number in a cookie is hashed, instead of the client's address */
 };
 
 /* Of a service that parses HTTP, where the operator says nothing. */
@@ -374,6 +374,7 @@ struct rcxlb_crew {
 struct rcxlb_peer {
 	struct rcxlb_endpoint client;
 	struct rcxlb_endpoint service; /* as it stands in `services` */
+	__u32 hash[2];		       /* instead of the client's, lower half first; 0: none */
 	__u32 worker;		       /* its process id: who is killed leaves entries behind */
 };
 
@@ -560,7 +561,7 @@ RCXLB_SIZE(rcxlb_share, 56);
 RCXLB_SIZE(rcxlb_socket, 16);
 RCXLB_SIZE(rcxlb_exits, 80);
 RCXLB_SIZE(rcxlb_event, 72);
-RCXLB_SIZE(rcxlb_peer, 44);
+RCXLB_SIZE(rcxlb_peer, 52);
 RCXLB_SIZE(rcxlb_worker, 528);
 RCXLB_SIZE(rcxlb_tally, 568);
 RCXLB_SIZE(rcxlb_proxy, 648);

@@ -11,7 +11,7 @@ import pytest
 
 from harness import settings
 from harness.agent import crew_number, recorders_of, scrape
-from harness.browser import Browser, WebSocket, meteor
+from harness.browser import Browser, Seen, WebSocket, meteor
 from harness.lab import CLIENTS4, HOST4, HOST6, Lab, node_reason
 from harness.poll import wait_until
 from harness.tls import make_identity
@@ -320,6 +320,36 @@ def test_a_recorder_that_was_killed_comes_again_and_the_last_one_goes_with_its_l
     recorder = recorder_of(site, log)
     running.become()
     wait_until(lambda: recorder not in recorders_of(site.lab), "it ends with the last worker that has its pipe")
+
+
+def cookie_of(answer):
+    return re.search(r"\brcxlb=([0-9a-f]{16})\b", answer.getheader("Set-Cookie") or "")
+
+
+def test_clients_behind_one_address_come_back_by_their_cookie(running):
+    site = running.become(http="affinity: cookie,")
+    homes = {}
+    for _ in range(24):
+        answer = site.browser(TLS).answer()
+        homes[cookie_of(answer)[1]] = Seen(json.loads(answer.body)).instance
+    assert len(homes) == 24 and set(homes.values()) == {"i1", "i2"}, homes
+    assert "Secure; SameSite=None" in answer.getheader("Set-Cookie")
+    for number, home in homes.items():
+        again = site.browser(PLAIN).answer(Cookie=f"a=b; rcxlb={number}")
+        assert (Seen(json.loads(again.body)).instance, cookie_of(again)) == (home, None)
+
+
+def test_one_connection_of_several_clients_and_one_without_cookies(running):
+    site = running.become(http=f"affinity: cookie, trusted_proxies: [{CLIENTS4[0]}],")
+    proxy = site.browser(PLAIN, source=CLIENTS4[0])
+    numbers = [cookie_of(proxy.answer())[1] for _ in range(12)]
+    assert len(set(numbers)) == 12, "each request without a cookie is another client's"
+    homes = [proxy.ask(Cookie=f"rcxlb={number}").instance for number in numbers]
+    assert set(homes) == {"i1", "i2"}
+    assert [proxy.ask(Cookie=f"rcxlb={number}").instance for number in numbers] == homes
+    other = site.browser(PLAIN, source=CLIENTS4[1])
+    assert len({cookie_of(other.answer())[1] for _ in range(5)}) == 1
+    assert cookie_of(other.answer(Cookie="rcxlb=0000000000000000")), "what is none is not taken for one"
 
 
 def test_what_was_answered_is_counted(site):

@@ -152,7 +152,12 @@ static const struct {
 	  "'to': it is missing in services[].http.access_log" },
 	{ "a switched-on access log", LISTEN "  http: {access_log: [journal]}\n", 4,
 	  "'access_log': it is a list here; it must be a mapping" },
-	{ "a cookie", LISTEN "  http: {affinity: cookie}\n", 4, "'affinity': rcxlb " },
+	{ "an affinity that does not exist", LISTEN "  http: {affinity: ip}\n", 4,
+	  "'ip': the affinity 'ip' is not known" },
+	{ "a cookie, and hashed by the port", LISTEN "  hash: tuple\n  http: {affinity: cookie}\n", 4,
+	  "'tuple': affinity: cookie hashes what stays the same" },
+	{ "a cookie by which nobody comes back", LISTEN "  balance: least\n  http: {affinity: cookie}\n", 4,
+	  "'least': with it clients do not come back" },
 	{ "routes without http", LISTEN "  routes: [{path: /a, service: b}]\n- {name: b, listen: [\"*:81\"]}\n", 4,
 	  "'routes': paths are known where HTTP is parsed: add http" },
 	{ "a route to nobody", LISTEN "  http: {}\n  routes:\n  - {path: /a, service: x9}\n", 6,
@@ -450,7 +455,7 @@ static const char everything[] =
     "  listen: [\"*:443\"]\n"
     "  backends_of: rocketchat\n"
     "  http: {forwarded: true, head_bytes: 8192, fields: 64, body_bytes: 5000000000, head_ms: 1000, body_ms: 2000,\n"
-    "    answer_ms: 3000, access_log: {to: /var/log/a.log, format: json},\n"
+    "    affinity: cookie, answer_ms: 3000, access_log: {to: /var/log/a.log, format: json},\n"
     "    trusted_proxies: [10.0.0.0/8, \"2001:db8::1\"], headers: {set: {X-Region: eu, X-Name: ü}}}\n"
     "  accept_proxy: [10.1.0.0/16, \"2001:db8:1::/48\"]\n"
     "  send_proxy: v2\n"
@@ -500,7 +505,8 @@ static void every_key_has_its_effect(void **state)
 	assert_int_equal(health->fall, 4);
 	assert_memory_equal(&model->service[1].check, health, sizeof(*health));
 	assert_memory_equal(model->service[1].member, service->member, sizeof(service->member));
-	assert_int_equal(model->service[1].balance, RCXLB_BALANCE_LEAST);
+	assert_int_equal(model->service[1].hash, RCXLB_HASH_CLIENT); /* by its cookie */
+	assert_int_equal(model->service[1].balance, RCXLB_BALANCE_BOUNDED);
 }
 
 static void every_key_of_http_has_its_effect(void **state)
@@ -516,7 +522,7 @@ static void every_key_of_http_has_its_effect(void **state)
 	usual = &model_service_find(&config.model, "usual")->http;
 	http_defaults(&wanted, 0);
 	assert_memory_equal(none, &wanted, sizeof(wanted));
-	assert_int_equal(http->flags, RCXLB_HTTP_PARSED);
+	assert_int_equal(http->flags, RCXLB_HTTP_PARSED | RCXLB_HTTP_COOKIE);
 	assert_int_equal(http->head_bytes, 8192);
 	assert_int_equal(http->fields, 64);
 	assert_int_equal(http->body_bytes, 5000000000);
@@ -689,6 +695,8 @@ static void draw_service(struct model *model, int number)
 	if (draw(5)) {
 		draw_check(&service.check);
 		draw_http(&service.http);
+		if (service.http.flags && service.hash == RCXLB_HASH_CLIENT && service.balance != RCXLB_BALANCE_LEAST)
+			assert_int_equal(http_set_affinity(&service.http, draw(2) ? "cookie" : "none", &error), 0);
 		service.tls.certificates = draw(3);
 	} else {
 		http_defaults(&service.http, RCXLB_HTTP_REDIRECT);

@@ -9,6 +9,7 @@
 
 #include "core/address.h"
 #include "core/endpoint.h"
+#include "rcxlb/siphash.h"
 
 #define ADDRESSES 254 /* of each worker: 127.83.(worker + 1).1 and following */
 #define NONE	  0xffffffffu
@@ -113,6 +114,18 @@ static bool bind_leg(struct legs *legs, int fd, bool ipv4, struct rcxlb_endpoint
 	return !getsockname(fd, (struct sockaddr *)&address, &size) && address_endpoint(&address, ret);
 }
 
+/* Keyed, as that of addresses is. */
+static void set_hash(const struct legs *legs, const struct worker_client *client, struct rcxlb_peer *to)
+{
+	const __u64 key[2] = { legs->model->hash_key[0], legs->model->hash_key[1] };
+	__u64 number = client->affinity, hash = rcxlb_siphash(key, &number, 1, 1, 3);
+
+	if (!number)
+		return;
+	to->hash[0] = (__u32)hash;
+	to->hash[1] = (__u32)(hash >> 32);
+}
+
 /* When something fails here the kernel does not know for whom it is, and refuses the connect. */
 static void prepare(void *data, int fd, const struct worker_client *client, const struct worker_backend *backend)
 {
@@ -120,6 +133,7 @@ static void prepare(void *data, int fd, const struct worker_client *client, cons
 	struct rcxlb_peer peer = { .client = client->address, .worker = legs->pid };
 	struct leg *leg = &legs->leg[backend->id];
 
+	set_hash(legs, client, &peer);
 	if (!service_entry(legs, client, &peer.service) ||
 	    !bind_leg(legs, fd, endpoint_is_ipv4(&backend->endpoint), &leg->local) ||
 	    desk_peer(legs->desk, &leg->local, &peer))

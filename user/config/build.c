@@ -99,6 +99,18 @@ static void check_redirect(struct builder *builder, const struct draft_service *
 				"else; take one of the two out");
 }
 
+/* Whoever wants to come back is hashed by what stays the same, and gets the hash's choice if that can serve. */
+static void check_affinity(struct builder *builder, const struct draft_service *service)
+{
+	if (draft_has(&service->head, SERVICE, "hash") && service->service.hash != RCXLB_HASH_CLIENT)
+		mistake(builder->mistakes, draft_line(&service->head, SERVICE, "hash"), "tuple",
+			"affinity: cookie hashes what stays the same of a client; take hash out, or make it client");
+	if (draft_has(&service->head, SERVICE, "balance") && service->service.balance == RCXLB_BALANCE_LEAST)
+		mistake(
+		    builder->mistakes, draft_line(&service->head, SERVICE, "balance"), "least",
+		    "with it clients do not come back, as affinity: cookie asks for; make it bounded or consistent");
+}
+
 static bool redirects(const struct draft_service *service)
 {
 	return draft_has(&service->head, SERVICE, "redirect");
@@ -120,6 +132,10 @@ static void build_service(struct builder *builder, uint32_t index)
 	}
 	check_listens(builder, index);
 	check_health(builder, service);
+	if (service->http.http.flags & RCXLB_HTTP_COOKIE) {
+		check_affinity(builder, service);
+		wished.hash = RCXLB_HASH_CLIENT;
+	}
 	model_service_defaults(&usual, wished.hash);
 	if (!draft_has(&service->head, SERVICE, "balance"))
 		wished.balance = usual.balance;

@@ -301,6 +301,11 @@ int draft_take_forwarded(const struct draft_value *value, void *http, struct err
 	return 0;
 }
 
+int draft_take_affinity(const struct draft_value *value, void *http, struct error *error)
+{
+	return http_set_affinity(&((struct draft_http *)http)->http, value->text, error);
+}
+
 int draft_take_trusted(const struct draft_value *value, void *http, struct error *error)
 {
 	return http_trust(&((struct draft_http *)http)->http, value->text, error);

@@ -138,6 +138,7 @@ int draft_take_accept_proxy(const struct draft_value *value, void *service, stru
 int draft_take_send_proxy(const struct draft_value *value, void *service, struct error *error);
 int draft_take_redirect(const struct draft_value *value, void *service, struct error *error);
 int draft_take_forwarded(const struct draft_value *value, void *http, struct error *error);
+int draft_take_affinity(const struct draft_value *value, void *http, struct error *error);
 int draft_take_trusted(const struct draft_value *value, void *http, struct error *error);
 int draft_take_header(const struct draft_value *value, void *headers, struct error *error);
 int draft_take_log_to(const struct draft_value *value, void *access_log, struct error *error);

@@ -111,6 +111,7 @@ static json_t *http_tree(const struct rcxlb_http *http)
 	put_number(tree, "head_ms", http->head_ms, usual.head_ms);
 	put_number(tree, "body_ms", http->body_ms, usual.body_ms);
 	put_number(tree, "answer_ms", http->answer_ms, usual.answer_ms);
+	put_text(tree, "affinity", http_affinity_name(http), "none");
 	if (http->access_log[0])
 		json_object_set_new(
 		    tree, "access_log",

@@ -216,7 +216,9 @@ static const struct config_key keys[] = {
 	  .values = "a file, journal, or {to: FILE, format: FORMAT}",
 	  .usual = "nothing is written",
 	  .purpose = "where a line for each request is written" },
-	LATER(HTTP, "affinity", "a cookie that says which backend a client had"),
+	TEXT(HTTP, "affinity", false, "none or cookie", "none", draft_take_affinity,
+	     "cookie: a number in a cookie is hashed instead of the client's address, so that clients behind one "
+	     "address have instances of their own, and each comes back to its one"),
 
 	{ .section = HEADERS,
 	  .name = "set",

@@ -54,6 +54,7 @@ static const char *const settings[] = {
 	"http.head_ms",
 	"http.body_ms",
 	"http.answer_ms",
+	"http.affinity",
 	"http.access_log",
 	"http.access_log.format",
 	"redirect",
@@ -86,6 +87,7 @@ static struct value *print_http(const struct rcxlb_http *http, struct value *nex
 	snprintf(next++->text, VALUE_LEN, "%u", http->head_ms);
 	snprintf(next++->text, VALUE_LEN, "%u", http->body_ms);
 	snprintf(next++->text, VALUE_LEN, "%u", http->answer_ms);
+	snprintf(next++->text, VALUE_LEN, "%s", http_affinity_name(http));
 	snprintf(next++->text, VALUE_LEN, "%s", or_none(http->access_log));
 	snprintf(next++->text, VALUE_LEN, "%s", http_log_format_name(http));
 	return next;

@@ -92,6 +92,21 @@ uint32_t http_routed(const struct rcxlb_http *http, const char *path, size_t len
 	return service;
 }
 
+int http_set_affinity(struct rcxlb_http *http, const char *text, struct error *error)
+{
+	if (strcmp(text, "none") && strcmp(text, "cookie"))
+		return failed(error, -EINVAL, "the affinity '%s' is not known; it is none or cookie", text);
+	http->flags &= ~(uint32_t)RCXLB_HTTP_COOKIE;
+	if (!strcmp(text, "cookie"))
+		http->flags |= RCXLB_HTTP_COOKIE;
+	return 0;
+}
+
+const char *http_affinity_name(const struct rcxlb_http *http)
+{
+	return http->flags & RCXLB_HTTP_COOKIE ? "cookie" : "none";
+}
+
 #define JOURNAL "journal"
 
 bool http_logs_to_journal(const char *to)

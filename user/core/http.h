@@ -39,6 +39,10 @@ int http_route(struct rcxlb_http *http, const char *path, uint32_t service, stru
 /* Whose backends answer a request for this path, which may have a query; `otherwise` when no route fits. */
 uint32_t http_routed(const struct rcxlb_http *http, const char *path, size_t length, uint32_t otherwise);
 
+/* none or cookie: how clients come back to their instance. -EINVAL with a sentence. */
+int http_set_affinity(struct rcxlb_http *http, const char *text, struct error *error);
+const char *http_affinity_name(const struct rcxlb_http *http);
+
 /* Where a line for each request is written: an absolute path, or journal. Errors as those of path_set(). */
 int http_log_to(struct rcxlb_http *http, const char *text, struct error *error);
 bool http_logs_to_journal(const char *to);

@@ -66,7 +66,8 @@ struct http_conversation {
 	bool finish_waits, finish_polls; /* the end can be told when the client's socket is writable, after a moment */
 	bool trusted;
 	bool tunnel;
-	bool reset; /* it ends with a RST */
+	bool reset;	   /* it ends with a RST */
+	uint64_t affinity; /* of requests without a cookie; 0: not drawn yet */
 	char address[46];
 };
 

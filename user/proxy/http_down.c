@@ -2,6 +2,9 @@
 #include "proxy/http_steps.h"
 
 #include <errno.h>
+#include <string.h>
+
+#include "proxy/http_affinity.h"
 
 /* An answer of which the client has nothing yet. */
 static bool take_back(struct http_conversation *c)
@@ -60,6 +63,20 @@ static int64_t kept_for(const struct http_exchange *x)
 	return seconds < 0 ? HTTP_INSTANCE_MS : (int64_t)seconds * 1000 - HTTP_HURRY_MS;
 }
 
+/* Before the empty line that ends the head, beside the instance's own cookies. Returns the bytes of the head. */
+static ssize_t add_cookie(const struct http_conversation *c, char *to, size_t size, size_t room)
+{
+	char field[HTTP_AFFINITY_ROOM];
+	size_t length = http_affinity_write(c->exchange->affinity, c->secure, field);
+
+	if (size + length > room)
+		return -ENOSPC;
+	memcpy(to + size - 2, field, length);
+	to[size + length - 2] = '\r';
+	to[size + length - 1] = '\n';
+	return (ssize_t)(size + length);
+}
+
 /* The head of the final answer is there. */
 static void pass_head(struct http_conversation *c)
 {
@@ -73,6 +90,8 @@ static void pass_head(struct http_conversation *c)
 	x->reply = http1_reply_to(head, &x->asked, close);
 	if (to)
 		n = http1_to_client(head, &x->asked, &x->reply, NULL, 0, to, room);
+	if (n >= 0 && x->newcomer)
+		n = add_cookie(c, to, (size_t)n, room);
 	if (n < 0) {
 		http_answer(c, 502);
 		return;

@@ -11,6 +11,8 @@ struct http_exchange {
 	struct http_half request, answer;
 	struct http1_asked asked;
 	struct http1_reply reply;
+	uint64_t affinity;    /* of the client, 0: none */
+	bool newcomer;	      /* it is to be told that by a cookie */
 	uint32_t service;     /* whose instances may be asked */
 	struct buffer *note;  /* a struct http_log_note for the access log, until it is written; NULL: none */
 	int64_t came_ms;      /* the request's first byte */

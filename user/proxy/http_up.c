@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "core/http.h"
 #include "proxy/http1_to_instance.h"
+#include "proxy/http_affinity.h"
 
 /* --- Parsing --- */
 
@@ -40,6 +42,23 @@ static ssize_t write_head(struct http_conversation *c)
 	return http1_to_instance(&half->parser.head, &arrival, to, room < HTTP1_HEAD_ROOM ? room : HTTP1_HEAD_ROOM);
 }
 
+/* Who has no cookie gets one. A trusted proxy's connection carries requests of several clients. */
+static void recognize(struct http_conversation *c)
+{
+	struct http_exchange *x = c->exchange;
+
+	if (!(c->service->said.flags & RCXLB_HTTP_COOKIE))
+		return;
+	x->affinity = http_affinity_read(&x->request.parser.head);
+	x->newcomer = !x->affinity;
+	if (x->newcomer && (!c->affinity || c->trusted) &&
+	    getrandom(&c->affinity, sizeof(c->affinity), 0) != sizeof(c->affinity))
+		c->affinity = 0;
+	if (x->newcomer)
+		x->affinity = c->affinity;
+	x->newcomer = x->newcomer && x->affinity;
+}
+
 /* The head of a request is complete. */
 static void accept_request(struct http_conversation *c)
 {
@@ -52,6 +71,7 @@ static void accept_request(struct http_conversation *c)
 	x->asked = http1_asked(head);
 	x->idempotent = is_idempotent(head->method);
 	x->service = http_routed(&c->service->said, head->path.at, head->path.length, c->who->service);
+	recognize(c);
 	http_note(c);
 	if (c->service->said.flags & RCXLB_HTTP_REDIRECT && x->service == c->who->service) {
 		http_redirect(c);
@@ -168,9 +188,10 @@ bool http_reach_instance(struct http_conversation *c)
 		return false;
 	x->reached = true;
 	c->moved_ms = c->now_ms;
-	if (x->service != c->reach->client.service)
+	if (x->service != c->reach->client.service || x->affinity != c->reach->client.affinity)
 		http_drop_instance(c, false);
 	c->reach->client.service = x->service;
+	c->reach->client.affinity = x->affinity;
 	/* What must not be sent twice does not go where the instance has closed meanwhile. */
 	if (c->instance.fd >= 0 && !x->idempotent)
 		http_check_instance(c);

@@ -19,6 +19,7 @@ struct worker_client {
 	uint32_t service;	       /* its id */
 	struct rcxlb_endpoint address; /* the client's */
 	struct rcxlb_endpoint dialled; /* where it connected to */
+	uint64_t affinity;	       /* what instances are chosen by, instead of the addresses; 0: by those */
 };
 
 struct worker_backend {
@@ -71,7 +72,7 @@ struct worker_service {
 	const struct tls_material *tls; /* NULL: plain TCP */
 	const char *name;		/* must outlive the worker; only with `http` and `access_log` it is needed */
 	int access_log; /* with `http`: a non-blocking pipe's end for a line of each request; the caller's. 0: none */
-	const struct rcxlb_http *http;	/* what is done with requests; NULL: they are not parsed */
+	const struct rcxlb_http *http; /* what is done with requests; NULL: they are not parsed */
 	/*
 	 * Clients speak first, as in HTTP: no instance is chosen and connected to before a byte has come, so that the
 	 * idle connections which browsers make in advance cost it nothing.
