@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /* Raised whenever a type below changes; kept in the pinned `meta` map and compared before anything else is read. */
-#define RCXLB_LAYOUT 5
+#define RCXLB_LAYOUT 6
 
 #define RCXLB_MAX_BACKENDS   1024
 #define RCXLB_MAX_SERVICES   64
