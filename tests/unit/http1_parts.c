@@ -35,6 +35,10 @@ static const struct {
 	  { .status = 504, .keep = true, .http10 = true },
 	  "HTTP/1.1 504 Gateway Timeout\r\nContent-Type: text/plain\r\nCache-Control: no-store\r\n"
 	  "Content-Length: 20\r\nConnection: keep-alive\r\n\r\n504 Gateway Timeout\n" },
+	{ "with its time",
+	  { .status = 400, .date = 784111777 },
+	  "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nCache-Control: no-store\r\nContent-Length: 16\r\n"
+	  "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nConnection: close\r\n\r\n400 Bad Request\n" },
 	{ "a status without a phrase here",
 	  { .status = 599 },
 	  "HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain\r\nCache-Control: no-store\r\n"
@@ -117,11 +121,11 @@ static void redirected(void **state)
 
 		http1_requests_init(&parser, buffer, &http1_default_limits, false);
 		feed(redirects[r].request);
-		length = http1_redirect_write(&parser.head, redirects[r].keep, to, sizeof(to));
+		length = http1_redirect_write(&parser.head, redirects[r].keep, 0, to, sizeof(to));
 		check(length == (ssize_t)strlen(text) && !memcmp(to, text, length), redirects[r].what);
 		for (ssize_t room = 0; room < length; room++)
-			check(http1_redirect_write(&parser.head, redirects[r].keep, to, room) ==
-				  -ENOSPC, redirects[r].what);
+			check(http1_redirect_write(&parser.head, redirects[r].keep, 0, to, room) == -ENOSPC,
+			      redirects[r].what);
 	}
 }
 

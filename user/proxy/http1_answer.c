@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/http1_answer.h"
 
+#include <string.h>
+#include <time.h>
+
 #include "proxy/http1_host.h"
 
 struct phrase {
@@ -30,6 +33,34 @@ static const struct phrase phrases[] = {
 	{ 500, LINE("500 Internal Server Error") },
 };
 
+static void put_digits(char *to, int count, int number)
+{
+	while (count--) {
+		to[count] = (char)('0' + number % 10);
+		number /= 10;
+	}
+}
+
+/* "Date: Sun, 06 Nov 1994 08:49:37 GMT", RFC 9110 5.6.7. Never in the words of a locale. */
+static void put_date(struct http1_out *out, int64_t date)
+{
+	static const char days[] = "SunMonTueWedThuFriSat", months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	char text[] = "Date: ???, ?? ??? ???? ??:??:?? GMT\r\n";
+	time_t time = date;
+	struct tm at;
+
+	if (!date || !gmtime_r(&time, &at) || at.tm_year < 0 || at.tm_year > 8099)
+		return;
+	memcpy(text + 6, days + 3 * at.tm_wday, 3);
+	put_digits(text + 11, 2, at.tm_mday);
+	memcpy(text + 14, months + 3 * at.tm_mon, 3);
+	put_digits(text + 18, 4, 1900 + at.tm_year);
+	put_digits(text + 23, 2, at.tm_hour);
+	put_digits(text + 26, 2, at.tm_min);
+	put_digits(text + 29, 2, at.tm_sec);
+	HTTP1_PUT(out, text);
+}
+
 ssize_t http1_answer_write(const struct http1_answer *answer, char *to, size_t room)
 {
 	struct http1_out out = { to, to + room, false };
@@ -43,6 +74,7 @@ ssize_t http1_answer_write(const struct http1_answer *answer, char *to, size_t r
 	HTTP1_PUT(&out, "\r\nContent-Type: text/plain\r\nCache-Control: no-store\r\nContent-Length: ");
 	http1_put_decimal(&out, phrase->line.length + 1);
 	HTTP1_PUT(&out, "\r\n");
+	put_date(&out, answer->date);
 	if (answer->retry_after) {
 		HTTP1_PUT(&out, "Retry-After: ");
 		http1_put_decimal(&out, answer->retry_after);
@@ -67,7 +99,7 @@ int http1_redirect_status(const struct http1_head *request)
 	return safe ? 301 : 308;
 }
 
-ssize_t http1_redirect_write(const struct http1_head *request, bool keep, char *to, size_t room)
+ssize_t http1_redirect_write(const struct http1_head *request, bool keep, int64_t date, char *to, size_t room)
 {
 	struct http1_out out = { to, to + room, false };
 	struct http1_host host = { .name = request->host };
@@ -83,6 +115,7 @@ ssize_t http1_redirect_write(const struct http1_head *request, bool keep, char *
 	if (path)
 		http1_put(&out, request->path);
 	HTTP1_PUT(&out, "\r\nContent-Length: 0\r\n");
+	put_date(&out, date);
 	if (!keep)
 		HTTP1_PUT(&out, "Connection: close\r\n");
 	else if (!request->minor)

@@ -16,6 +16,7 @@ struct http1_answer {
 	bool head;		  /* to HEAD: without the body */
 	bool keep;		  /* the connection stays open. Never after HTTP1_FAILED. */
 	bool http10;		  /* the client speaks HTTP/1.0, where keeping must be said */
+	int64_t date;		  /* when it is given, in seconds since 1970, RFC 9110 6.6.1; 0: not said */
 };
 
 /* Writes head and body. Returns the bytes written, or -ENOSPC. */
@@ -23,9 +24,10 @@ ssize_t http1_answer_write(const struct http1_answer *answer, char *to, size_t r
 
 /*
  * To the same place by https: 301 to GET and HEAD, else 308, which keeps the method and the body (RFC 9110 15.4.2 and
- * 15.4.9). The port is left out: it is the default one. `keep` as above. Returns the bytes written, or -ENOSPC.
+ * 15.4.9). The port is left out: it is the default one. `keep` and `date` as above. Returns the bytes written, or
+ * -ENOSPC.
  */
-ssize_t http1_redirect_write(const struct http1_head *request, bool keep, char *to, size_t room);
+ssize_t http1_redirect_write(const struct http1_head *request, bool keep, int64_t date, char *to, size_t room);
 
 /* The status of that. */
 int http1_redirect_status(const struct http1_head *request);

@@ -2,6 +2,7 @@
 #include "proxy/http_steps.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "proxy/http1_answer.h"
 
@@ -154,6 +155,7 @@ void http_answer(struct http_conversation *c, int status)
 		.head = x->asked.head,
 		.keep = x->request.ended && x->asked.keep && !c->shared->draining,
 		.http10 = !x->asked.minor,
+		.date = time(NULL),
 	};
 	ssize_t n = -ENOMEM;
 	size_t room;
@@ -189,7 +191,7 @@ void http_redirect(struct http_conversation *c)
 	char *to = http_half_room(&x->answer, &c->shared->buffers, &room);
 
 	if (to)
-		n = http1_redirect_write(head, keep, to, room);
+		n = http1_redirect_write(head, keep, time(NULL), to, room);
 	x->halted = !keep;
 	own(c, n, http1_redirect_status(head), keep);
 }
