@@ -18,13 +18,17 @@ enum state {
 
 static void init(struct http1_parser *parser, char *buffer, const struct http1_limits *limits, bool answer)
 {
-	memset(parser, 0, sizeof(*parser));
+	/* All but the tables of the head, which are read as far as their counts go: they are most of a parser. */
+	memset(parser, 0, offsetof(struct http1_parser, head));
+	parser->head.text = buffer;
+	parser->head.answer = answer;
+	http1_head_reset(&parser->head);
+	parser->status = 0;
+	parser->why = NULL;
 	parser->limits = *limits;
 	/* A table of fixed size hangs on it. */
 	if (parser->limits.fields > HTTP1_MAX_FIELDS)
 		parser->limits.fields = HTTP1_MAX_FIELDS;
-	parser->head.text = buffer;
-	parser->head.answer = answer;
 	parser->state = answer ? IDLE : START;
 }
 
