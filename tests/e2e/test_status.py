@@ -45,7 +45,10 @@ def test_state_path_and_reason(lab):
     up, absent = (lab.rcxlb.backend(f"127.0.0.1:{port}") for port in (3001, 3002))
     assert (up["state"], up["path"], up["reason"]) == ("up", "direct", "")
     assert (absent["state"], absent["path"]) == ("absent", "none")
-    assert absent["reason"]
+    assert absent["reason"] == "nobody listens there"
+    lab.rcxlb("backends", "add", "192.0.2.99:3001", f"{HOST4}:3009")
+    assert lab.rcxlb.backend("192.0.2.99:3001")["reason"].startswith("its address is none of this host's")
+    assert lab.rcxlb.backend(f"{HOST4}:3009")["reason"] == "nobody listens there"
     lab.rcxlb("backends", "drain", "127.0.0.1:3001")
     assert lab.rcxlb.state("127.0.0.1:3001") == "draining"
     lab.rcxlb("backends", "undrain", "127.0.0.1:3001")

@@ -30,6 +30,7 @@ static struct state_input input_of(const struct model_service *service, const st
 		.http = http_is_parsed(&service->http),
 		.proxy = proxy_is_spoken(&service->proxy),
 		.loop = facts->loop,
+		.elsewhere = !facts->ipv4 && !facts->ipv6 && dataplane_is_elsewhere(&backend->endpoint),
 		.refused = facts->load.refused,
 	};
 }

@@ -48,5 +48,7 @@ const char *state_reason(const struct state_input *input)
 		return input->proxy ? "a worker speaks the PROXY protocol" : "";
 	if (input->refused)
 		return "its listening socket cannot be steered to (an MPTCP listener?)";
+	if (input->elsewhere)
+		return "its address is none of this host's, and only instances here are served";
 	return "nobody listens there";
 }

@@ -15,6 +15,7 @@ struct state_input {
 	bool http;        /* the service parses it */
 	bool proxy;       /* the PROXY protocol is spoken with its clients or backends */
 	const char *down_reason; /* why it is down, in words, or NULL */
+	bool elsewhere;   /* its address is none of this host's */
 	uint32_t refused; /* errno with which its listener was refused, or 0 */
 };
 

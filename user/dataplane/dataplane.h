@@ -91,6 +91,9 @@ int dataplane_why(struct dataplane *dataplane, const struct rcxlb_endpoint *clie
 int dataplane_become(struct dataplane *dataplane, const struct model *wished, const struct xdp_wishes *interfaces,
 		     struct error *error);
 
+/* Is it an address that this network namespace has not? Nobody can be steered there. */
+bool dataplane_is_elsewhere(const struct rcxlb_endpoint *endpoint);
+
 /* How many connections a backend has open, with the model just read: cheaper than all facts. */
 int dataplane_active(struct dataplane *dataplane, uint32_t backend, uint32_t *ret, struct error *error);
 
