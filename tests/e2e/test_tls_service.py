@@ -259,8 +259,12 @@ def test_workers_that_could_not_be_started_are_tried_again(site):
     with pytest.raises(OSError):
         dial(site)
     assert site.rcxlb.service("secure")["work"]["no_worker"] > 0
+    renewed = make_identity(site.folder, "other", "renewed.test")
+    wait_until(lambda: certificate_of(site, 8443) == renewed.der, "the other service's new certificate")
+    crew = set(agent.workers_of(site))
     identity.key.chmod(0o600)
     wait_until(lambda: somebody(site), "workers")
+    assert set(agent.workers_of(site)) - crew
 
 
 def test_workers_have_no_privilege(site):
@@ -297,9 +301,9 @@ def test_a_file_that_changes_is_read_anew(site):
     wait_until(lambda: certificate_of(site) == renewed, "the new certificate")
 
 
-def certificate_of(lab):
+def certificate_of(lab, port=443):
     try:
-        with closing(dial(lab)) as connection:
+        with closing(dial(lab, port=port)) as connection:
             return connection.sock.certificate
     except OSError:
         return None

@@ -33,7 +33,8 @@ struct crew {
 	struct ktls_support ktls;
 	uint32_t number;
 	uint32_t workers;
-	bool lenient;	    /* a service without its certificate is left out */
+	bool may_lack[RCXLB_MAX_SERVICES]; /* it is left out when its certificates cannot be used */
+	bool left_out[RCXLB_MAX_SERVICES];
 	struct error lacks; /* what is wrong with one that was */
 	struct error said;  /* why one could not be started again: told once */
 	struct member member[RCXLB_MAX_WORKERS];
@@ -236,29 +237,27 @@ static void give_up(const struct start *start)
 	waitpid(start->pid, NULL, 0);
 }
 
-/* All of them, or an error about the first that cannot be had; a crew that may leave some out only notes it. */
+/* All of them, or an error about the first that cannot be had; those that may be left out are only noted. */
 static int read_all(struct crew *crew, struct material *material, struct error *error)
 {
-	uint32_t had = 0;
-	int err = 0;
+	uint32_t had = 0, missed = 0;
 
 	crew->lacks.text[0] = 0;
 	for (uint32_t id = 0; id < RCXLB_MAX_SERVICES; id++) {
 		struct error what;
 		int problem;
 
-		if (!model_is_proxied(&crew->model->service[id]))
+		if (!model_has_workers(crew->model, &crew->model->service[id]))
 			continue;
 		problem = material_read(material, crew->model, id, &what);
+		if (problem && !crew->may_lack[id])
+			return failed(error, problem, "%s", what.text);
+		crew->left_out[id] = problem;
 		had += !problem;
-		if (problem && !err) {
-			err = problem;
+		if (problem && !missed++)
 			crew->lacks = what;
-		}
 	}
-	if (err && !(crew->lenient && had))
-		return failed(error, err, "%s", crew->lacks.text);
-	return 0;
+	return missed && !had ? failed(error, -ENOENT, "%s", crew->lacks.text) : 0;
 }
 
 /*
@@ -315,9 +314,18 @@ static int start_all(struct crew *crew, struct error *error)
 	return err ? failed(error, err, "cannot put the workers in charge: %s", strerror(-err)) : 0;
 }
 
-int crew_start(const struct crew_means *means, const struct model *model, struct crew **ret, struct error *error)
+static bool does_serve(const struct crew *crew, const struct model_service *service, uint32_t id)
+{
+	const struct model_service *own = &crew->model->service[id];
+
+	return !crew->left_out[id] && model_has_workers(crew->model, own) && !strcmp(own->name, service->name);
+}
+
+int crew_start(const struct crew_means *means, const struct model *model, const struct crew *former, struct crew **ret,
+	       struct error *error)
 {
 	struct crew *crew = calloc(1, sizeof(*crew));
+	bool nobody;
 	int err;
 
 	if (crew)
@@ -330,7 +338,9 @@ int crew_start(const struct crew_means *means, const struct model *model, struct
 	crew->means = means;
 	crew->number = watch_crew(means->watch).number + 1;
 	crew->workers = wished_workers(model);
-	crew->lenient = !staff_in_charge(watch_dataplane(means->watch));
+	nobody = !staff_in_charge(watch_dataplane(means->watch));
+	for (uint32_t id = 0; id < RCXLB_MAX_SERVICES; id++)
+		crew->may_lack[id] = nobody || (former && !does_serve(former, &model->service[id], id));
 	if (crew->workers)
 		ktls_probe(&crew->ktls);
 	err = start_all(crew, error);

@@ -43,6 +43,7 @@ struct supervisor {
 	uint64_t buried;	 /* when it was last looked for workers that are no more */
 	struct error said;	 /* why there is no crew, or not the wished one: told once */
 	bool stale;		 /* what the crew works with is not what is wished */
+	bool changed;		 /* since it was started; else it only lacks a service, as another one would now */
 };
 
 /* Workers see the new keys at their next look. */
@@ -100,7 +101,7 @@ static bool same_for_workers(const struct model *a, const struct model *b)
 
 static void become_stale(struct supervisor *supervisor)
 {
-	supervisor->stale = true;
+	supervisor->stale = supervisor->changed = true;
 	supervisor->retry = 0;
 }
 
@@ -153,12 +154,14 @@ static void change_crew(struct supervisor *supervisor)
 		return;
 	supervisor->stamp = material_stamp(supervisor->model); /* first: what is written meanwhile is another one */
 	supervisor->retry = now + RETRY_NS;
-	if (crew_start(&supervisor->means, supervisor->model, &crew, &error)) {
+	if (crew_start(&supervisor->means, supervisor->model, supervisor->changed ? supervisor->crew : NULL, &crew,
+		       &error)) {
 		complain(supervisor, error.text);
 		return;
 	}
 	crew_free(supervisor->crew);
 	supervisor->crew = crew;
+	supervisor->changed = false;
 	supervisor->stale = crew_lacks(crew)[0];
 	complain(supervisor, crew_lacks(crew));
 }
