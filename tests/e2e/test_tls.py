@@ -78,6 +78,27 @@ def test_a_large_transfer_with_each_cipher(place, identity, version, cipher):
     expect_kernel(worker, 1)
 
 
+# What a client offers, in its order, and what it gets.
+PREFERENCES = [
+    ("-tls1_3", "-ciphersuites", ["TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256"], "TLS_AES_128_GCM_SHA256"),
+    ("-tls1_3", "-ciphersuites", ["TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_128_GCM_SHA256"],
+     "TLS_CHACHA20_POLY1305_SHA256"),
+    ("-tls1_2", "-cipher", ["ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-GCM-SHA256"],
+     "ECDHE-ECDSA-AES128-GCM-SHA256"),
+    ("-tls1_2", "-cipher", ["ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-ECDSA-AES128-GCM-SHA256"],
+     "ECDHE-ECDSA-CHACHA20-POLY1305"),
+]
+
+
+def test_the_cheapest_cipher_is_agreed_on_and_chacha20_with_who_wants_it_first(place, instance, identity):
+    place.worker(backends=[3001], identities=[identity])
+    for version, option, offered, wanted in PREFERENCES:
+        done = place.run(["openssl", "s_client", "-connect", f"{ADDRESS}:{PORT}", version, option,
+                          ":".join(offered)],
+                         stdin=subprocess.DEVNULL)
+        assert f"Cipher is {wanted}\n".encode() in done.stdout, (offered, done.stdout)
+
+
 @pytest.mark.parametrize("options", [["-tls1"], ["-tls1_1"], ["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA"],
                                      ["-tls1_2", "-cipher", "AES128-GCM-SHA256"]])
 def test_what_is_too_old_is_refused(place, instance, identity, options):
