@@ -101,6 +101,8 @@ static void on_supervisor_ended(evutil_socket_t fd, short what, void *context)
 
 static int watch_supervisor(struct agent *agent)
 {
+	if (agent->supervisor.ended < 0)
+		return 0;
 	agent->ended = event_new(agent->base, agent->supervisor.ended, EV_READ, on_supervisor_ended, agent);
 	return !agent->ended || event_add(agent->ended, NULL) ? -ENOMEM : 0;
 }

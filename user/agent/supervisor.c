@@ -245,7 +245,7 @@ static _Noreturn void supervise(int life, bool foreground)
 
 int supervisor_start(bool foreground, struct supervision *ret, struct error *error)
 {
-	int life[2], ended = -1, err = 0;
+	int life[2];
 	pid_t child;
 
 	if (pipe2(life, O_CLOEXEC))
@@ -253,14 +253,11 @@ int supervisor_start(bool foreground, struct supervision *ret, struct error *err
 	child = fork();
 	if (!child)
 		supervise(life[0], foreground);
-	if (child > 0)
-		ended = syscall(SYS_pidfd_open, child, 0);
-	if (ended < 0)
-		err = failed(error, -errno, "cannot start the supervisor of the workers: %s", strerror(errno));
 	close(life[0]);
-	if (err)
-		close(life[1]); /* it ends */
-	else
-		*ret = (struct supervision){ .life = life[1], .ended = ended };
-	return err;
+	if (child < 0) {
+		close(life[1]);
+		return failed(error, -errno, "cannot start the supervisor of the workers: %s", strerror(errno));
+	}
+	*ret = (struct supervision){ .life = life[1], .ended = syscall(SYS_pidfd_open, child, 0) };
+	return 0;
 }

@@ -13,7 +13,7 @@
 /* Both are the caller's. */
 struct supervision {
 	int life;  /* to be kept open: its end is the supervisor's too */
-	int ended; /* readable when the supervisor has ended, whatever the reason */
+	int ended; /* readable when the supervisor has ended, whatever the reason; -1: that cannot be watched here */
 };
 
 /* Starts it. 0 or -errno, and then nothing is open. To be called while this process has one thread. */
