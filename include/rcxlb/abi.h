@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /* Raised whenever a type below changes; kept in the pinned `meta` map and compared before anything else is read. */
-#define RCXLB_LAYOUT 6
+#define RCXLB_LAYOUT 7
 
 #define RCXLB_MAX_BACKENDS   1024
 #define RCXLB_MAX_SERVICES   64
@@ -182,7 +182,6 @@ struct rcxlb_http {
 		char path[RCXLB_PATH_LEN]; /* a prefix that ends with a segment */
 		__u32 service;		   /* id: whose backends answer */
 	} route[RCXLB_MAX_ROUTES];
-	char acme[RCXLB_PATH_LEN];	/* with a redirect: the folder that answers /.well-known/acme-challenge/ */
 	char access_log[RCXLB_PATH_LEN]; /* a file; "journal"; empty: none */
 	__u32 access_log_json;		/* 1: JSON; else the combined format */
 };
@@ -549,7 +548,7 @@ RCXLB_SIZE(rcxlb_members, 128);
 RCXLB_SIZE(rcxlb_check, 408);
 RCXLB_SIZE(rcxlb_settings, 24);
 RCXLB_SIZE(rcxlb_tls, 3080);
-RCXLB_SIZE(rcxlb_http, 8304);
+RCXLB_SIZE(rcxlb_http, 8112);
 RCXLB_SIZE(rcxlb_prefix, 20);
 RCXLB_SIZE(rcxlb_table, 395280);
 RCXLB_SIZE(rcxlb_backend, 80);
