@@ -172,6 +172,18 @@ def test_a_redirecting_service(site):
         assert (answer.status, answer.getheader("Location")) == (status, "https://chat.test/a/b?c=d"), method
 
 
+def test_a_route_to_backends_that_want_a_header_of_the_proxy_protocol(running):
+    """They get one, by what their own service says; the others none. Node.js takes it for nonsense."""
+    site = running.become(routes="{path: /sockjs, service: other}")
+    assert site.ask(TLS, target="/sockjs").instance == "i3"
+    before = crew_number(site.lab)
+    site.lab.rcxlb("services", "add", "other", "--listen", "127.0.0.1:9000", "--check", "off", "--send-proxy", "v2")
+    wait_until(lambda: crew_number(site.lab) != before, "workers that know")
+    assert site.browser(TLS).answer("/sockjs").status in (400, 502)
+    assert site.ask(TLS).instance in ("i1", "i2")
+    site.reload()
+
+
 def test_challenges_of_a_certificate_authority_have_a_route_of_their_own(site):
     browser = site.browser((80, False))
     assert browser.answer("/").status == 301

@@ -66,13 +66,14 @@ static bool same_listens(const struct model_service *a, const struct model_servi
 	return a->listens == b->listens && !memcmp(a->listen, b->listen, sizeof(a->listen));
 }
 
-/* Where routes lead: steer knows services by their addresses. */
+/* Where routes lead: steer knows services by their addresses, and their backends may want a header. */
 static bool same_routes(const struct model *a, const struct model *b, const struct rcxlb_http *http)
 {
 	for (uint32_t i = 0; i < http->routes; i++) {
 		uint32_t end = http->route[i].service % RCXLB_MAX_SERVICES;
 
-		if (!same_listens(&a->service[end], &b->service[end]))
+		if (!same_listens(&a->service[end], &b->service[end]) ||
+		    a->service[end].proxy.send != b->service[end].proxy.send)
 			return false;
 	}
 	return true;
@@ -81,7 +82,7 @@ static bool same_routes(const struct model *a, const struct model *b, const stru
 /* What workers are started with, of a model. */
 static bool same_for_workers(const struct model *a, const struct model *b)
 {
-	if (a->settings.workers != b->settings.workers)
+	if (a->settings.workers != b->settings.workers || memcmp(a->hash_key, b->hash_key, sizeof(a->hash_key)))
 		return false;
 	for (uint32_t i = 0; i < RCXLB_MAX_SERVICES; i++) {
 		const struct model_service *left = &a->service[i], *right = &b->service[i];
