@@ -276,6 +276,15 @@ def test_a_run_folder_with_too_long_a_name(lab):
     assert steering_works(lab)
 
 
+def test_a_host_without_a_null_device_is_told_so(lab):
+    """And not whoever reads the command's third descriptor, which is the caller's."""
+    note = lab.folder / "note"
+    bare = ["unshare", "--mount", "sh", "-c", f'mount -t tmpfs none /dev && exec "$@" 3>{note}', "sh"]
+    result = lab.rcxlb.attempt("load", "eth0", before=bare)
+    assert result.code == 1 and "the agent did not start: No such file" in result.err, str(result)
+    assert note.read_bytes() == b""
+
+
 def test_a_run_folder_that_cannot_be_written(lab):
     """Something is in the way of the lock, and then of the socket."""
     lab.rcxlb.runs.mkdir(mode=0o700)

@@ -13,15 +13,17 @@
 
 #define OTHER "\1" /* what the child says when somebody else was first */
 
-/* Nothing of who started it: no terminal, no folder, no descriptor but the one to answer on. */
+#define ANSWER 3 /* the descriptor, of the agent */
+
+/* Nothing of who started it: no terminal, no folder, no descriptor but the one to answer on, which becomes ANSWER. */
 static int detach(int keep)
 {
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC), high = fcntl(keep, F_DUPFD_CLOEXEC, 4);
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC), high = fcntl(keep, F_DUPFD_CLOEXEC, ANSWER + 1);
 
-	if (null < 0 || high < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 || dup2(high, 3) < 0 ||
-	    chdir("/"))
+	if (null < 0 || high < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 ||
+	    dup2(high, ANSWER) < 0 || chdir("/"))
 		return -errno;
-	syscall(SYS_close_range, 4, ~0u, 0);
+	syscall(SYS_close_range, ANSWER + 1, ~0u, 0);
 	return 0;
 }
 
@@ -32,13 +34,15 @@ static _Noreturn void be_agent(int answer)
 
 	setsid();
 	err = detach(answer);
-	if (!err)
-		err = agent_run(false, 3, &error);
+	if (!err) {
+		answer = ANSWER;
+		err = agent_run(false, answer, &error);
+	}
 	if (err && !error.text[0])
 		error_set(&error, "the agent did not start: %s", strerror(-err));
 	if (err == -EBUSY)
 		strcpy(error.text, OTHER);
-	if (err && write(3, error.text, strlen(error.text)) < 0)
+	if (err && write(answer, error.text, strlen(error.text)) < 0)
 		_exit(2);
 	_exit(err ? 1 : 0);
 }
