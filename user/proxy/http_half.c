@@ -9,9 +9,6 @@
 /* A chunk's head and tail, and the last chunk: what a piece of content needs beside itself. */
 #define CHUNK_MORE (HTTP1_CHUNK_ROOM + sizeof(HTTP1_CHUNK_TAIL) - 1 + sizeof(HTTP1_LAST_CHUNK) - 1)
 
-/* Content that is smaller is copied behind its head: cheaper than another call of the kernel. */
-#define COPIED_MAX 4096
-
 static void give(struct buffers *buffers, struct buffer **buffer)
 {
 	if (*buffer)
@@ -183,7 +180,8 @@ static bool take_content(struct http_half *half, struct buffers *buffers, const 
 {
 	bool pending = half->out && half->out->start < half->out->end;
 
-	if (goes_through(half) && (half->through || !pending || event->used > COPIED_MAX || event->used > room(half))) {
+	/* Behind its head it is copied if it fits: a buffer costs less to copy than another call of the kernel. */
+	if (goes_through(half) && (half->through || !pending || event->used > room(half))) {
 		half->through += (unsigned int)event->used;
 		return true;
 	}
