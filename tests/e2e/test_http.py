@@ -363,6 +363,31 @@ def test_a_body_past_the_bound_is_413(make):
     assert pair.worker["picked"] == 0
 
 
+@pytest.mark.parametrize("limit, request_, status", [
+    (("--head-bytes", 256), b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"x" * 256 + b"\r\n\r\n", 431),
+    (("--head-bytes", 256), b"GET /" + b"x" * 256 + b" HTTP/1.1\r\nHost: h\r\n\r\n", 414),
+    (("--fields", 2), b"GET / HTTP/1.1\r\nHost: h\r\nA: b\r\nC: d\r\n\r\n", 431),
+])
+def test_a_head_past_the_bound_is_refused(make, limit, request_, status):
+    pair = make("plain", *limit)
+    client = pair.client()
+    client.sendall(request_)
+    assert Reader(client).message().status == status
+    client = pair.client()
+    client.sendall(GET)
+    assert Reader(pair.place.accepted(pair.listener)).message()
+
+
+def test_a_head_that_only_fits_without_ours_is_431(make):
+    """With what the worker adds it would be more than Node takes."""
+    more = [word for i in range(16) for word in ("--set", f"X-Set-{i}: " + "x" * 150)]
+    pair = make("plain", *more)
+    client = pair.client()
+    client.sendall(b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"x" * 15000 + b"\r\n\r\n")
+    assert Reader(client).message().status == 431
+    assert pair.worker["picked"] == 0
+
+
 def test_a_chunked_body_past_the_bound_is_413_too(make):
     pair = make("plain", "--body-bytes", 4)
     client, instance = pair.asked(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")

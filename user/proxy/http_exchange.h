@@ -48,8 +48,10 @@ bool http_exchange_begin(struct http_exchange *exchange, struct buffers *buffers
 /* May the request be sent to another instance, now that the one that it was sent to is gone? RFC 9110 9.2.2. */
 bool http_exchange_may_retry(const struct http_exchange *exchange);
 
-/* How long an instance keeps a connection without a request, in seconds, by its Keep-Alive (RFC 2068 19.7.1.1); -1: not
- * said. */
+/*
+ * How many seconds an instance keeps a connection without a request, as its Keep-Alive says (RFC 2068 19.7.1.1); -1: it
+ * does not.
+ */
 int http_exchange_keep_alive(const struct http_exchange *exchange);
 
 #endif
