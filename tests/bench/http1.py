@@ -3,9 +3,9 @@
 """HTTP parsed by a worker, by nginx and by HAProxy, in turns: same instance, same forwarding headers, one process or
 thread each.
 
-    tests/bench/http1.py [--seconds N] [--rounds N] [--tls] [--path PATH] [--connections N]
+    tests/bench/http1.py [--seconds N] [--rounds N] [--tls] [--close] [--path PATH] [--connections N]
 
-Requests on kept connections (wrk); their rate, the balancer's CPU time for each, and latencies. Prints one line of JSON for
+Requests on kept connections, or a connection for each (wrk); their rate, the balancer's CPU time for each, and latencies. Prints one line of JSON for
 each round and contender, then the medians. The instance is nginx: / answers 6 bytes, /16k and /1m as many. Needs
 `make test-programs` and the packages of `scripts/deps bench`.
 """
@@ -79,7 +79,8 @@ def contenders(namespace, folder, options):
 def measure(namespace, name, process, port, options):
     url = f"{'https' if options.tls else 'http'}://127.0.0.1:{port}{options.path}"
     before = cpu_seconds(process)
-    said = run(namespace, "wrk", "-t1", f"-c{options.connections}", f"-d{options.seconds}s", "--latency", url)
+    header = ["-H", "Connection: close"] if options.close else []
+    said = run(namespace, "wrk", *header, "-t1", f"-c{options.connections}", f"-d{options.seconds}s", "--latency", url)
     requests = int(re.search(r"(\d+) requests in", said)[1])
     wrong = re.search(r"(?:Non-2xx|Socket errors).*", said)
     return {"name": name, "per_second": round(float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1])),
@@ -95,6 +96,7 @@ def main():
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--path", default="/")
     parser.add_argument("--tls", action="store_true")
+    parser.add_argument("--close", action="store_true")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="rcxlb-bench-"))
     folder.chmod(0o755)

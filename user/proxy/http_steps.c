@@ -28,7 +28,11 @@ void http_over(struct http_conversation *c, bool reset)
 void http_close_client(struct http_conversation *c, bool lingers)
 {
 	c->lingers = lingers && !c->client_ended;
-	http_enter(c, HTTP_CLOSING);
+	/* Closing says it too, where nothing but a FIN is to be said. */
+	if (!c->lingers && c->client.kind == SIDE_PLAIN)
+		http_over(c, false);
+	else
+		http_enter(c, HTTP_CLOSING);
 }
 
 void http_leave(struct http_conversation *c)
