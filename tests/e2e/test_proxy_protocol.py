@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from harness import tls
+from harness import settings, tls
 from harness.client import Connection
 from harness.lab import CLIENTS4, HOST4
 from harness.pairs import was_reset
@@ -57,7 +57,8 @@ def _through(request, place, identity):
     """A worker that is spoken to by proxies on 127.0.0.0/9 and speaks to instances as one."""
     identities = [identity] if request.param == "tls" else []
     listener = place.listening(3001)
-    options = ["--accept-proxy", "127.0.0.0/9", "--send-proxy", "--handshake-ms", "500"]
+    limit = 10000 if settings.SLOW_MACHINE else 500  # ms: of handshakes too, which take long there
+    options = ["--accept-proxy", "127.0.0.0/9", "--send-proxy", "--handshake-ms", str(limit)]
     worker = place.worker(*options, backends=[3001], identities=identities)
     return Through(place, worker, listener, request.param == "tls")
 
