@@ -24,7 +24,7 @@
 #include "dataplane/watch.h"
 #include "proxy/clock.h"
 
-#define LOOK_MS	  200		/* for what was published, and for workers that died */
+#define LOOK_MS	  200		/* for what was published; who dies is noticed at once */
 #define STAMP_NS  2000000000ull /* between looks at the certificates' files */
 #define RETRY_NS  2000000000ull /* after a crew could not be started */
 #define BURY_NS	  2000000000ull /* between looks for workers that are no more */
@@ -217,15 +217,35 @@ static int begin(struct supervisor *supervisor, struct error *error)
 
 #define LIFE 3 /* the descriptor, of the supervisor */
 
+static void on_child(int number)
+{
+	(void)number;
+}
+
+/* So that a child's end is noticed while nothing else is done, and interrupts nothing else. Sets what was blocked. */
+static void expect_children(sigset_t *former)
+{
+	const struct sigaction action = { .sa_handler = on_child };
+	sigset_t child;
+
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	sigaction(SIGCHLD, &action, NULL);
+	sigprocmask(SIG_BLOCK, &child, former);
+	sigdelset(former, SIGCHLD);
+}
+
 /*
  * Until `life` ends. Of what the agent has open nothing is kept: whoever waits for the agent's end by one of those
  * would wait for the last worker's.
  */
 static _Noreturn void supervise(int life, bool foreground)
 {
+	const struct timespec pause = { .tv_nsec = LOOK_MS * 1000000 };
 	struct pollfd end = { .fd = LIFE, .events = POLLIN };
 	struct supervisor supervisor = { .means.private = LIFE };
 	struct error error;
+	sigset_t others;
 
 	prctl(PR_SET_NAME, "rcxlb-super");
 	signal(SIGINT, SIG_IGN); /* of the terminal: the agent hears it too, and then this process of that */
@@ -238,9 +258,10 @@ static _Noreturn void supervise(int life, bool foreground)
 		log_line("%s", error.text);
 		_exit(1);
 	}
+	expect_children(&others);
 	do
 		look(&supervisor);
-	while (poll(&end, 1, LOOK_MS) <= 0);
+	while (ppoll(&end, 1, &pause, &others) <= 0);
 	_exit(0);
 }
 
