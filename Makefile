@@ -135,8 +135,11 @@ install: $(BUILD)/rcxlb
 	install -D -m 644 -t $(SHARE)/man/man5 scripts/man/rcxlb.yaml.5
 	install -D -m 644 -t $(SHARE)/rcxlb scripts/monitoring/rcxlb.rules.yml scripts/monitoring/dashboard.json
 
+$(SOURCES:%=tidy/%): tidy/%: % $(SKELETON)
+	@clang-tidy --quiet $< -- $(subst -I$(BUILD),-isystem $(BUILD),$(CPPFLAGS)) -std=gnu2x $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
+
 lint: $(SKELETON)
-	clang-tidy --quiet $(SOURCES) -- $(subst -I$(BUILD),-isystem $(BUILD),$(CPPFLAGS)) -std=gnu2x $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
+	+$(MAKE) --no-print-directory -j$$(nproc) $(SOURCES:%=tidy/%)
 	shellcheck $$(grep -lE '^#!.*(bash|sh)$$' scripts/* scripts/*/* tests/*/* .ci/* 2>/dev/null)
 
 clean:
