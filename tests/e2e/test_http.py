@@ -2,6 +2,7 @@
 """A worker that parses HTTP, between a client and an instance whose every byte the test decides."""
 import os
 import select
+import signal
 import socket
 import threading
 import time
@@ -565,6 +566,30 @@ def test_a_worker_that_drains_closes_behind_the_next_answer(make, kind):
     assert answers.at_end()
     client.close()
     assert pair.worker.await_end() == 0
+
+
+@each_kind
+def test_a_worker_that_is_cut_gives_back_what_it_has(make, kind):
+    """In whatever state its connections are: nothing, half a head, half a body, no answer, half an answer, a tunnel,
+    between requests, and an answer of its own that is not closed yet."""
+    pair = make(kind)
+    _silent, half = pair.client(), pair.client()
+    half.sendall(GET[:-5])
+    pairs = [pair.asked(request) for request in (POST[:-2], GET, GET, UPGRADE, GET)]
+    for _, instance in pairs:
+        Reader(instance).head()
+    pairs[2][1].sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe")
+    pairs[3][1].sendall(SWITCHED)
+    pairs[4][1].sendall(answer(b"ok"))
+    for client, _ in pairs[2:]:
+        assert Reader(client).head().status in (101, 200)
+    refused = pair.client()
+    refused.sendall(b"nonsense\r\n")
+    assert Reader(refused).message().status == 400
+    assert pair.worker["open"] == 8
+    pair.worker.process.signal(signal.SIGINT)
+    assert pair.worker.await_end() == 0
+    assert all(closes(instance) for _, instance in pairs)
 
 
 # --- The instance's connection ---

@@ -6,7 +6,8 @@
  *	worker --listen ADDR:PORT... --backend ADDR:PORT... [--certificate FILE --key FILE]... [OPTION VALUE]...
  *
  * Says "listening" when it does. SIGHUP: certificates and ticket keys are read again. SIGTERM: ends with its last
- * connection. Whoever connects to the AF_UNIX socket --control gets the counters as JSON.
+ * connection. SIGINT: at once. Whoever connects to the AF_UNIX socket --control gets the counters as JSON. Its exit
+ *status is 0 when each instance that was picked has been given back.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -49,7 +50,7 @@ struct program {
 	struct ktls_support ktls;
 	struct worker *worker;
 	int control_fd;
-	struct event events[3];
+	struct event events[4];
 };
 
 static const struct option options[] = {
@@ -435,6 +436,8 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
 	(void)what;
 	if (number == SIGTERM) {
 		worker_drain(program->worker);
+	} else if (number == SIGINT) {
+		event_base_loopbreak(program->base);
 	} else if (use_files(program, NULL, &error)) {
 		fprintf(stderr, "worker: %s\n", error.text);
 		program->reload_errors++;
@@ -481,8 +484,10 @@ int main(int argc, char **argv)
 		die(error.text);
 	evsignal_assign(&program.events[0], program.base, SIGHUP, on_signal, &program);
 	evsignal_assign(&program.events[1], program.base, SIGTERM, on_signal, &program);
+	evsignal_assign(&program.events[3], program.base, SIGINT, on_signal, &program);
 	event_add(&program.events[0], NULL);
 	event_add(&program.events[1], NULL);
+	event_add(&program.events[3], NULL);
 	open_control(&program);
 	puts("listening");
 	fflush(stdout);
@@ -491,11 +496,12 @@ int main(int argc, char **argv)
 	worker_free(program.worker);
 	event_del(&program.events[0]);
 	event_del(&program.events[1]);
+	event_del(&program.events[3]);
 	if (program.control_fd >= 0) {
 		event_del(&program.events[2]);
 		close(program.control_fd);
 	}
 	event_base_free(program.base);
 	libevent_global_shutdown();
-	return 0;
+	return program.picked != program.ended;
 }
