@@ -124,12 +124,20 @@ def test_who_is_no_proxy_speaks_for_himself(through):
     liar = through.dial("127.128.0.1")
     liar.sendall(version_1())
     if through.with_tls:
-        assert not liar.recv(100).startswith(b"answer")
+        assert was_refused(liar)
     else:
         instance = through.place.accepted(through.listener)
         assert header_of(instance) == liar.getsockname()
         assert exactly(instance, len(version_1())) == version_1()
     assert through.worker["headers_refused"] == 0
+
+
+def was_refused(sock):
+    """By an alert; or by a RST, which overtakes that when bytes are left that nobody read."""
+    try:
+        return sock.recv(100)[:1] in (b"", b"\x15")
+    except ConnectionResetError:
+        return True
 
 
 def test_a_proxy_without_a_header_is_refused(through):
