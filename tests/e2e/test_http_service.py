@@ -24,11 +24,13 @@ interfaces: [eth0]
 services:
 - name: plain
   listen: ["*:3000"]
+  balance: consistent
   backends: ["127.0.0.1:3001-3002"]
   health: {{type: "off"}}
   http: {{{http} headers: {{set: {{X-Turn: t{turn}{fields}}}}}}}
 - name: secure
   listen: ["*:443"]
+  balance: consistent
   backends_of: plain
   tls: {{certificate: {identity.certificate}, key: {identity.key}}}
   http: {{{http} headers: {{set: {{X-Turn: t{turn}{fields}}}}}}}
