@@ -67,7 +67,7 @@ def test_killed_while_changing(lab, change):
     connections = [lab.dial() for _ in range(OPEN)]
     without, done, longest = learn(lab.rcxlb, do, undo)
     seen = {"before": 0, "after": 0}
-    for turn in range(2 * scaled(23, 3)):
+    for turn in range(2 * scaled(10, 3)):
         words, before, after = (do, without, done) if turn % 2 == 0 else (undo, done, without)
         run_and_kill(lab.rcxlb, words, longest)
         found = state_of(lab.rcxlb)
@@ -88,7 +88,7 @@ def test_killed_while_loading_again(lab):
     words = ["load", "eth0", "--no-agent"]
     longest = timed(lab.rcxlb, words) * 1.2
     before, held = state_of(lab.rcxlb), held_by(lab.rcxlb.pins)
-    for _ in range(scaled(25, 4)):
+    for _ in range(scaled(12, 4)):
         run_and_kill(lab.rcxlb, words, longest)
         assert state_of(lab.rcxlb) == before
         assert lab.who() == "i3001"
@@ -103,7 +103,7 @@ def test_killed_while_loading(lab):
     words = ["load", "eth0", "--no-agent"]
     longest = timed(lab.rcxlb, words) * 1.2
     lab.rcxlb("unload")
-    for _ in range(scaled(20, 4)):
+    for _ in range(scaled(9, 4)):
         run_and_kill(lab.rcxlb, words, longest)
         status = lab.rcxlb.status()
         if status["loaded"]:
@@ -123,7 +123,7 @@ def test_killed_while_unloading(lab):
     connections = [lab.dial() for _ in range(OPEN)]
     longest = timed(lab.rcxlb, ["unload"]) * 1.2
     held = []
-    for _ in range(scaled(20, 4)):
+    for _ in range(scaled(9, 4)):
         lab.load_with(3001)
         held.append(held_by(lab.rcxlb.pins))
         run_and_kill(lab.rcxlb, ["unload"], longest)
@@ -149,7 +149,7 @@ def test_killed_while_replacing(lab):
     words = ["load", "eth0", "--no-agent"]
     before = state_of(lab.rcxlb)
     longest = max(timed(build, words) for build in builds) * 1.2
-    for turn in range(scaled(12, 2)):
+    for turn in range(scaled(6, 2)):
         build = builds[turn % 2]
         run_and_kill(build, words, longest)
         assert state_of(build) == before

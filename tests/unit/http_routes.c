@@ -61,11 +61,11 @@ static void there_is_an_end_to_routes(void **state)
 {
 	struct rcxlb_http http = {};
 	struct error error;
-	char path[8];
+	char path[16];
 
 	(void)state;
 	for (int i = 0; i < RCXLB_MAX_ROUTES; i++) {
-		sprintf(path, "/%d", i);
+		snprintf(path, sizeof(path), "/%d", i);
 		assert_int_equal(http_route(&http, path, 1, &error), 0);
 	}
 	assert_int_equal(http_route(&http, "/x", 1, &error), -E2BIG);
