@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """TLS at a worker and at nginx, one after the other, same certificate (P-256), same backend, one process each.
 
-    tests/bench/tls.py [SECONDS [ROUNDS]]
+    tests/bench/tls.py [--seconds N] [--rounds N]
 
 CPU time of the balancer for each full handshake (`openssl s_time -new`, TLS 1.3), and requests on kept connections
 (wrk, 32 connections). Prints one line of JSON for each round and contender. Needs `make test-programs` and the packages
 of `scripts/deps bench`. The kernel's records are used where the kernel has TLS, by the worker only: nginx 1.22 with
 OpenSSL 3.0 wants a configuration for it.
 """
+import argparse
 import json
 import os
 import re
@@ -77,8 +78,11 @@ def measure(namespace, name, process, port, seconds):
 
 
 def main():
-    seconds = sys.argv[1] if len(sys.argv) > 1 else "5"
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    seconds, rounds = str(options.seconds), options.rounds
     folder = Path(tempfile.mkdtemp(prefix="rcxlb-bench-"))
     folder.chmod(0o755)
     namespace = Namespace(f"rcxlb-bench-tls-{os.getpid()}")
