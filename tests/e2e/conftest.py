@@ -46,9 +46,10 @@ def pytest_runtest_makereport(item, call):
     del call
     outcome = yield
     report = outcome.get_result()
-    if report.failed and item.config.option.xmlpath and getattr(item.config.option, "reruns", None):
+    option = item.config.option
+    if report.failed and option.xmlpath and getattr(option, "reruns", None) and item.execution_count == 1:
         reason = " ".join(report.longreprtext.split("\nE ")[-1].split())
-        with open(f"{item.config.option.xmlpath}.failed-once", "a", encoding="utf-8") as told:
+        with open(f"{option.xmlpath}.failed-once", "a", encoding="utf-8") as told:
             told.write(f"{item.name}: {reason[:300]}\n")
 
 
