@@ -5,21 +5,17 @@ thread each.
 
     tests/bench/http1.py [--seconds N] [--rounds N] [--tls] [--close] [--path PATH] [--connections N]
 
-Requests on kept connections, or a connection for each (wrk); their rate, the balancer's CPU time for each, and latencies. Prints one line of JSON for
-each round and contender, then the medians. The instance is nginx: / answers 6 bytes, /16k and /1m as many. Needs
+Requests on kept connections, or a connection for each (wrk); their rate, the balancer's CPU time for each, and latencies.
+Prints one line of JSON for each round and contender, then the medians. The instance is nginx: / answers 6 bytes, /16k and /1m as many. Needs
 `make test-programs` and the packages of `scripts/deps bench`.
 """
 import argparse
 import json
-import os
 import re
-import shutil
 import statistics
-import tempfile
 import time
-from pathlib import Path
 
-from tls import PROGRAM, Namespace, Process, cpu_seconds, make_identity, nginx, run
+from tls import PROGRAM, Process, cpu_seconds, make_identity, nginx, run, stage
 
 INSTANCE = """
 server {{ listen 127.0.0.1:3001 backlog=4096; root {folder}; location = / {{ return 200 "hello\\n"; }} }}
@@ -98,12 +94,8 @@ def main():
     parser.add_argument("--tls", action="store_true")
     parser.add_argument("--close", action="store_true")
     options = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="rcxlb-bench-"))
-    folder.chmod(0o755)
-    namespace = Namespace(f"rcxlb-bench-http-{os.getpid()}")
-    namespace.create()
-    processes, rows = [], []
-    try:
+    rows = []
+    with stage("http") as (namespace, folder, processes):
         for name, size in (("16k", 16 << 10), ("1m", 1 << 20)):
             (folder / name).write_bytes(b"x" * size)
         processes.append(nginx(namespace, folder, "instance", INSTANCE.format(folder=folder)))
@@ -118,11 +110,6 @@ def main():
             mine = [row for row in rows if row["name"] == name]
             print(json.dumps({"median of": name, **{key: statistics.median(row[key] for row in mine)
                                                     for key in ("per_second", "cpu_us")}}))
-    finally:
-        for process in processes:
-            process.end()
-        namespace.delete()
-        shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ of `scripts/deps bench`. The kernel's records are used where the kernel has TLS,
 OpenSSL 3.0 wants a configuration for it.
 """
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -40,6 +41,23 @@ server {{ listen 127.0.0.1:8444 ssl backlog=4096; ssl_certificate {certificate};
 ssl_protocols TLSv1.2 TLSv1.3; ssl_session_tickets off;
 location / {{ proxy_pass http://b; proxy_http_version 1.1; proxy_set_header Connection ""; }} }}
 """
+
+
+@contextlib.contextmanager
+def stage(name):
+    """A namespace, a folder, and a list for the processes: all of them are gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="rcxlb-bench-"))
+    folder.chmod(0o755)
+    namespace = Namespace(f"rcxlb-bench-{name}-{os.getpid()}")
+    namespace.create()
+    processes = []
+    try:
+        yield namespace, folder, processes
+    finally:
+        for process in processes:
+            process.end()
+        namespace.delete()
+        shutil.rmtree(folder)
 
 
 def nginx(namespace, folder, name, body):
@@ -83,27 +101,17 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     seconds, rounds = str(options.seconds), options.rounds
-    folder = Path(tempfile.mkdtemp(prefix="rcxlb-bench-"))
-    folder.chmod(0o755)
-    namespace = Namespace(f"rcxlb-bench-tls-{os.getpid()}")
-    namespace.create()
-    processes = []
-    try:
+    with stage("tls") as (namespace, folder, processes):
         identity = make_identity(folder, "it", "it.test")
         peer = PEER.format(certificate=identity.certificate, key=identity.key)
         processes.append(nginx(namespace, folder, "instance", INSTANCE.format()))
         processes.append(nginx(namespace, folder, "peer", peer))
-        processes.append(Process(namespace.command(PROGRAM, "--client-first", "--listen", "127.0.0.1:8443", "--backend", "127.0.0.1:3001",
-                                                   *identity.options), ready="listening"))
+        processes.append(Process(namespace.command(PROGRAM, "--client-first", "--listen", "127.0.0.1:8443", "--backend",
+                                                   "127.0.0.1:3001", *identity.options), ready="listening"))
         time.sleep(1)
         for _ in range(rounds):
             measure(namespace, "worker", processes[2], 8443, seconds)
             measure(namespace, "nginx", processes[1], 8444, seconds)
-    finally:
-        for process in processes:
-            process.end()
-        namespace.delete()
-        shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from harness import settings
+from harness.answering import accepted
 from harness.client import ABORT
 from harness.http import HttpPair, Reader, answer
 
@@ -56,16 +57,8 @@ class Instance:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self):
-        seed = 0
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except TimeoutError:
-                continue
-            except OSError:
-                return
+        for seed, sock in enumerate(accepted(self.listener), 1):
             sock.settimeout(10 * settings.PATIENCE)
-            seed += 1
             self.pool.submit(self._serve, sock, random.Random(seed))
 
     def _serve(self, sock, chance):

@@ -10,6 +10,17 @@ from .worker import read_all
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nhello\n"
 
 
+def accepted(listener):
+    """Those who connect, one after the other, until it is closed."""
+    while True:
+        try:
+            yield listener.accept()[0]
+        except TimeoutError:
+            continue
+        except OSError:
+            return
+
+
 class Answering:
     """Instances on a port that answer every connection's first bytes, and end when the client does."""
 
@@ -21,13 +32,7 @@ class Answering:
         self.thread.start()
 
     def _accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except TimeoutError:
-                continue
-            except OSError:
-                return
+        for sock in accepted(self.listener):
             self.pool.submit(self._serve, sock)
 
     def _serve(self, sock):

@@ -5,6 +5,7 @@ import threading
 from dataclasses import dataclass, field
 
 from . import settings
+from .answering import accepted
 from .pairs import Pair
 from .poll import wait_until
 
@@ -137,13 +138,7 @@ class Recorder:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except TimeoutError:
-                continue
-            except OSError:
-                return
+        for sock in accepted(self.listener):
             sock.settimeout(60 * settings.PATIENCE)
             with self._lock:
                 self.open += 1
