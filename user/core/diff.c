@@ -216,14 +216,6 @@ static void diff_certificates(struct diff *diff, char sign, const struct model_s
 			    service->name);
 }
 
-static bool trusts(const struct rcxlb_http *http, const struct rcxlb_prefix *prefix)
-{
-	for (uint32_t i = 0; i < http->trusted_count; i++)
-		if (prefix_equal(&http->trusted[i], prefix))
-			return true;
-	return false;
-}
-
 static bool sets(const struct rcxlb_http *http, const char *name, const char *value)
 {
 	for (uint32_t i = 0; i < http->headers; i++)
@@ -240,7 +232,7 @@ static void diff_http(struct diff *diff, char sign, const struct model_service *
 	char text[PREFIX_LEN];
 
 	for (uint32_t i = 0; i < http->trusted_count; i++)
-		if (!other || !trusts(&other->http, &http->trusted[i]))
+		if (!other || !prefix_list_has(other->http.trusted, other->http.trusted_count, &http->trusted[i]))
 			say(diff, "%c trusted proxy %s of %s", sign, prefix_format(&http->trusted[i], text),
 			    service->name);
 	for (uint32_t i = 0; i < http->headers; i++)
@@ -284,7 +276,7 @@ static void diff_proxy(struct diff *diff, char sign, const struct model_service 
 	char text[PREFIX_LEN];
 
 	for (uint32_t i = 0; i < proxy->accepts; i++)
-		if (!other || !proxy_accepts(&other->proxy, &proxy->accept[i]))
+		if (!other || !prefix_list_has(other->proxy.accept, other->proxy.accepts, &proxy->accept[i]))
 			say(diff, "%c accept_proxy %s of %s", sign, prefix_format(&proxy->accept[i], text),
 			    service->name);
 }

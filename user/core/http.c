@@ -138,17 +138,5 @@ const char *http_log_format_name(const struct rcxlb_http *http)
 
 int http_trust(struct rcxlb_http *http, const char *text, struct error *error)
 {
-	struct rcxlb_prefix prefix;
-	int err = prefix_parse(text, &prefix, error);
-
-	if (err)
-		return err;
-	if (http->trusted_count == RCXLB_MAX_TRUSTED)
-		return failed(error, -E2BIG, "'%s' is one too many: a service trusts at most %d", text,
-			      RCXLB_MAX_TRUSTED);
-	for (uint32_t i = 0; i < http->trusted_count; i++)
-		if (prefix_equal(&http->trusted[i], &prefix))
-			return failed(error, -EEXIST, "the proxy '%s' is given twice", text);
-	http->trusted[http->trusted_count++] = prefix;
-	return 0;
+	return prefix_list_add(http->trusted, &http->trusted_count, RCXLB_MAX_TRUSTED, "trusts", text, error);
 }

@@ -83,3 +83,35 @@ bool prefix_equal(const struct rcxlb_prefix *a, const struct rcxlb_prefix *b)
 {
 	return a->length == b->length && !memcmp(a->address, b->address, sizeof(a->address));
 }
+
+bool prefix_list_has(const struct rcxlb_prefix *list, uint32_t count, const struct rcxlb_prefix *prefix)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (prefix_equal(&list[i], prefix))
+			return true;
+	return false;
+}
+
+bool prefix_list_contains(const struct rcxlb_prefix *list, uint32_t count, const uint8_t address[16])
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (prefix_contains(&list[i], address))
+			return true;
+	return false;
+}
+
+int prefix_list_add(struct rcxlb_prefix *list, __u32 *count, uint32_t most, const char *does, const char *text,
+		    struct error *error)
+{
+	struct rcxlb_prefix prefix;
+	int err = prefix_parse(text, &prefix, error);
+
+	if (err)
+		return err;
+	if (*count == most)
+		return failed(error, -E2BIG, "'%s' is one too many: a service %s at most %u", text, does, most);
+	if (prefix_list_has(list, *count, &prefix))
+		return failed(error, -EEXIST, "the proxy '%s' is given twice", text);
+	list[(*count)++] = prefix;
+	return 0;
+}

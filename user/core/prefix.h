@@ -22,4 +22,19 @@ bool prefix_contains(const struct rcxlb_prefix *prefix, const uint8_t address[16
 
 bool prefix_equal(const struct rcxlb_prefix *a, const struct rcxlb_prefix *b);
 
+/* --- Lists of `count` blocks: of proxies --- */
+
+/* Is the block one of them? */
+bool prefix_list_has(const struct rcxlb_prefix *list, uint32_t count, const struct rcxlb_prefix *prefix);
+
+/* Is the address in one of them? */
+bool prefix_list_contains(const struct rcxlb_prefix *list, uint32_t count, const uint8_t address[16]);
+
+/*
+ * Adds what the text says, `most` at most. `does` is what a service does with them, for the sentence. 0, or -EINVAL,
+ * -E2BIG or -EEXIST with a sentence.
+ */
+int prefix_list_add(struct rcxlb_prefix *list, __u32 *count, uint32_t most, const char *does, const char *text,
+		    struct error *error);
+
 #endif

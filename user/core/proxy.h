@@ -17,8 +17,6 @@ bool proxy_is_spoken(const struct rcxlb_proxy *proxy);
  */
 int proxy_accept(struct rcxlb_proxy *proxy, const char *text, struct error *error);
 
-bool proxy_accepts(const struct rcxlb_proxy *proxy, const struct rcxlb_prefix *prefix);
-
 /* What connections to backends begin with: "v2", else empty; and how it is read, 0 or -EINVAL with a sentence. */
 const char *proxy_send_name(const struct rcxlb_proxy *proxy);
 int proxy_send_parse(struct rcxlb_proxy *proxy, const char *text, struct error *error);

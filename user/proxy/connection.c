@@ -374,10 +374,7 @@ static void on_preface(struct preface *preface, int err, const struct proxy_head
 /* Nobody else is believed, nor asked. */
 static bool is_proxy(const struct rcxlb_proxy *proxy, const struct rcxlb_endpoint *address)
 {
-	for (uint32_t i = 0; i < proxy->accepts; i++)
-		if (prefix_contains(&proxy->accept[i], address->address))
-			return true;
-	return false;
+	return prefix_list_contains(proxy->accept, proxy->accepts, address->address);
 }
 
 static void await_preface(struct connection *connection)

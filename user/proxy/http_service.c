@@ -28,6 +28,7 @@ static void read_limits(struct http_service *service)
 	said->head_ms = or_default(said->head_ms, RCXLB_HTTP_HEAD_MS);
 	said->body_ms = or_default(said->body_ms, RCXLB_HTTP_BODY_MS);
 	said->answer_ms = or_default(said->answer_ms, RCXLB_HTTP_ANSWER_MS);
+	said->trusted_count = between(said->trusted_count, 0, RCXLB_MAX_TRUSTED);
 	service->limits = http1_default_limits;
 	service->limits.head = said->head_bytes;
 	service->limits.fields = (uint16_t)said->fields;
@@ -82,8 +83,5 @@ void http_service_free(struct http_service *service)
 
 bool http_service_trusts(const struct http_service *service, const struct rcxlb_endpoint *client)
 {
-	for (unsigned int t = 0; t < service->said.trusted_count && t < RCXLB_MAX_TRUSTED; t++)
-		if (prefix_contains(&service->said.trusted[t], client->address))
-			return true;
-	return false;
+	return prefix_list_contains(service->said.trusted, service->said.trusted_count, client->address);
 }
