@@ -69,17 +69,6 @@ static int begin_step(struct connection *connection)
 	return evtimer_add(connection->clock, &limit);
 }
 
-/* IMF-fixdate, RFC 9110 5.6.7. */
-static const char *date(char *to, size_t size)
-{
-	time_t now = time(NULL);
-	struct tm utc;
-
-	gmtime_r(&now, &utc);
-	strftime(to, size, "%a, %d %b %Y %H:%M:%S GMT", &utc);
-	return to;
-}
-
 static bool has_method(const struct http1_head *head, const char *method)
 {
 	return http1_equal(head->method, (struct http1_span){ method, strlen(method) });
@@ -104,10 +93,10 @@ static void send_answer(struct connection *connection, const struct answer *answ
 {
 	struct evbuffer *output = bufferevent_get_output(connection->stream);
 	const char *stays = connection->head.minor ? "" : "Connection: keep-alive\r\n";
-	char now[40];
+	char now[HTTP1_DATE_ROOM];
 
 	evbuffer_add_printf(output, "HTTP/1.1 %s\r\nDate: %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s%s\r\n",
-			    answer->status, date(now, sizeof(now)), answer->type, answer->size, answer->fields,
+			    answer->status, http1_date(time(NULL), now), answer->type, answer->size, answer->fields,
 			    connection->keep ? stays : "Connection: close\r\n");
 	if (has_method(&connection->head, "HEAD")) {
 		free(answer->body);

@@ -41,24 +41,32 @@ static void put_digits(char *to, int count, int number)
 	}
 }
 
-/* "Date: Sun, 06 Nov 1994 08:49:37 GMT", RFC 9110 5.6.7. Never in the words of a locale. */
-static void put_date(struct http1_out *out, int64_t date)
+const char *http1_date(int64_t date, char to[HTTP1_DATE_ROOM])
 {
 	static const char days[] = "SunMonTueWedThuFriSat", months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-	char text[] = "Date: ???, ?? ??? ???? ??:??:?? GMT\r\n";
+	static const char form[HTTP1_DATE_ROOM] = "???, ?? ??? ???? ??:??:?? GMT";
 	time_t time = date;
 	struct tm at;
 
-	if (!date || !gmtime_r(&time, &at) || at.tm_year < 0 || at.tm_year > 8099)
-		return;
-	memcpy(text + 6, days + 3 * at.tm_wday, 3);
-	put_digits(text + 11, 2, at.tm_mday);
-	memcpy(text + 14, months + 3 * at.tm_mon, 3);
-	put_digits(text + 18, 4, 1900 + at.tm_year);
-	put_digits(text + 23, 2, at.tm_hour);
-	put_digits(text + 26, 2, at.tm_min);
-	put_digits(text + 29, 2, at.tm_sec);
-	HTTP1_PUT(out, text);
+	if (!gmtime_r(&time, &at) || at.tm_year < 0 || at.tm_year > 8099)
+		return NULL;
+	memcpy(to, form, sizeof(form));
+	memcpy(to, days + 3 * at.tm_wday, 3);
+	put_digits(to + 5, 2, at.tm_mday);
+	memcpy(to + 8, months + 3 * at.tm_mon, 3);
+	put_digits(to + 12, 4, 1900 + at.tm_year);
+	put_digits(to + 17, 2, at.tm_hour);
+	put_digits(to + 20, 2, at.tm_min);
+	put_digits(to + 23, 2, at.tm_sec);
+	return to;
+}
+
+static void put_date(struct http1_out *out, int64_t date)
+{
+	char text[HTTP1_DATE_ROOM];
+
+	if (date && http1_date(date, text))
+		http1_put_field(out, HTTP1_SPAN("Date"), HTTP1_SPAN(text));
 }
 
 ssize_t http1_answer_write(const struct http1_answer *answer, char *to, size_t room)
