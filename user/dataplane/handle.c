@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/model.h"
+
 const char *const map_names[MAPS] = {
 #define X(name) #name,
 	DATAPLANE_MAPS(X)
@@ -21,6 +23,12 @@ const char *const iterator_names[ITERATORS] = {
 #define X(name) #name,
 	DATAPLANE_ITERATORS(X)
 #undef X
+};
+
+const struct note notes[NOTES] = {
+	{ MAP_members, offsetof(struct model_service, member) }, { MAP_checks, offsetof(struct model_service, check) },
+	{ MAP_tls, offsetof(struct model_service, tls) },	 { MAP_http, offsetof(struct model_service, http) },
+	{ MAP_proxy, offsetof(struct model_service, proxy) },
 };
 
 struct dataplane handle_none(const struct place *place)

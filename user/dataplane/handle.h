@@ -41,6 +41,15 @@ enum dataplane_iterator {
 
 extern const char *const iterator_names[ITERATORS];
 
+/* What only user space reads of a service, each in a map of its own, by service id: whole members of the model. */
+struct note {
+	enum dataplane_map map;
+	size_t at; /* in struct model_service */
+};
+
+#define NOTES 5
+extern const struct note notes[NOTES];
+
 struct rcxlb_bpf; /* the programs, as bpftool makes it */
 
 struct dataplane {

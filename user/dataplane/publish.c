@@ -185,18 +185,16 @@ static int write_notes(struct dataplane *dataplane, const struct model *model, s
 
 	if (err)
 		return failed(error, err, REFUSED("settings", err));
-	for (uint32_t i = 0; i < RCXLB_MAX_SERVICES && !err; i++) {
-		err = bpf_map_update_elem(dataplane->map[MAP_members], &i, model->service[i].member, BPF_ANY);
-		if (!err)
-			err = bpf_map_update_elem(dataplane->map[MAP_checks], &i, &model->service[i].check, BPF_ANY);
-		if (!err)
-			err = bpf_map_update_elem(dataplane->map[MAP_tls], &i, &model->service[i].tls, BPF_ANY);
-		if (!err)
-			err = bpf_map_update_elem(dataplane->map[MAP_http], &i, &model->service[i].http, BPF_ANY);
-		if (!err)
-			err = bpf_map_update_elem(dataplane->map[MAP_proxy], &i, &model->service[i].proxy, BPF_ANY);
-	}
-	return err ? failed(error, err, REFUSED("checks", err)) : 0;
+	for (uint32_t i = 0; i < RCXLB_MAX_SERVICES; i++)
+		for (int k = 0; k < NOTES; k++) {
+			const char *note = (const char *)&model->service[i] + notes[k].at;
+
+			err = bpf_map_update_elem(dataplane->map[notes[k].map], &i, note, BPF_ANY);
+			if (err)
+				return failed(error, err, "the kernel refused a change of the map `%s`: %s",
+					      map_names[notes[k].map], strerror(-err));
+		}
+	return 0;
 }
 
 /* After everything else: whoever watches reads anew. */

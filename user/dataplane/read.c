@@ -55,15 +55,9 @@ static int read_notes(struct dataplane *dataplane, struct model *model, struct e
 	for (uint32_t i = 0; i < RCXLB_MAX_SERVICES && !err; i++) {
 		if (!model->service[i].name[0])
 			continue;
-		err = bpf_map_lookup_elem(dataplane->map[MAP_members], &i, model->service[i].member);
-		if (!err)
-			err = bpf_map_lookup_elem(dataplane->map[MAP_checks], &i, &model->service[i].check);
-		if (!err)
-			err = bpf_map_lookup_elem(dataplane->map[MAP_tls], &i, &model->service[i].tls);
-		if (!err)
-			err = bpf_map_lookup_elem(dataplane->map[MAP_http], &i, &model->service[i].http);
-		if (!err)
-			err = bpf_map_lookup_elem(dataplane->map[MAP_proxy], &i, &model->service[i].proxy);
+		for (int k = 0; k < NOTES && !err; k++)
+			err = bpf_map_lookup_elem(dataplane->map[notes[k].map], &i,
+						  (char *)&model->service[i] + notes[k].at);
 	}
 	return err ? failed(error, err, "cannot read the services' members and checks: %s", strerror(-err)) : 0;
 }
