@@ -339,13 +339,8 @@ static void expire(struct http_conversation *c)
 
 	switch (c->state) {
 	case HTTP_AWAITING:
-		http_leave(c);
-		return;
 	case HTTP_READING:
-		if (http1_end_of_input(&x->request.parser) == HTTP1_CLOSED)
-			http_leave(c);
-		else
-			http_answer(c, 408);
+		http_give_up_head(c, 408);
 		return;
 	case HTTP_PAUSING:
 		http_enter(c, HTTP_TALKING);

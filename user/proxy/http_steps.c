@@ -185,6 +185,14 @@ void http_answer(struct http_conversation *c, int status)
 	own(c, n, status, answer.keep);
 }
 
+void http_give_up_head(struct http_conversation *c, int status)
+{
+	if (c->state == HTTP_AWAITING || http1_end_of_input(&c->exchange->request.parser) == HTTP1_CLOSED)
+		http_leave(c);
+	else
+		http_answer(c, status);
+}
+
 void http_redirect(struct http_conversation *c)
 {
 	struct http_exchange *x = c->exchange;

@@ -19,6 +19,9 @@ void http_close_client(struct http_conversation *c, bool lingers);
 /* The same between two requests, or before the first one. */
 void http_leave(struct http_conversation *c);
 
+/* Nothing more comes of a request whose head is not complete: answered with `status`, if anything of it came. */
+void http_give_up_head(struct http_conversation *c, int status);
+
 /* The answer is broken off, and its client must not take it for complete. */
 void http_cut(struct http_conversation *c);
 

@@ -119,13 +119,8 @@ static void at_client_end(struct http_conversation *c)
 	c->client_ended = true;
 	switch (c->state) {
 	case HTTP_AWAITING:
-		http_leave(c);
-		return;
 	case HTTP_READING:
-		if (http1_end_of_input(&x->request.parser) == HTTP1_CLOSED)
-			http_leave(c);
-		else
-			http_answer(c, 400);
+		http_give_up_head(c, 400);
 		return;
 	default:
 		/* Who has said everything may still wait for the answer. */
