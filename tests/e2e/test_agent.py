@@ -399,9 +399,22 @@ class WebSockets:
         return True
 
 
+def reload_often(lab):
+    """A file that says what is, and by turns one instance, a rule and a check more or less."""
+    is_now = lab.rcxlb("config")
+    address = 'address: "127.0.0.1:3004"'
+    assert address not in is_now and "balance: least" in is_now
+    other = is_now.replace("balance: least", "balance: bounded").replace(
+        "    backends:\n", f"    backends:\n      - {{{address}}}\n", 1)
+    path = lab.folder / "rcxlb.yaml"
+    for turn in range(scaled(100, least=4)):
+        path.write_text(is_now if turn % 2 else other, encoding="utf-8")
+        assert lab.rcxlb("reload", "-c", path) != "no difference"
+
+
 @pytest.mark.skipif(bool(node_reason()), reason=node_reason())
 def test_no_websocket_notices_anything(lab):
-    number = agent.load(lab, 3001, 3002, kind=agent.AUTO)
+    number = agent.load(lab, 3001, 3002, kind=agent.AUTO, path="/", timeout=agent.INTERVAL)
     for port in (3001, 3002):
         lab.node_instance(f"i{port}", port)
     sockets = WebSockets(lab, 100)
@@ -418,6 +431,8 @@ def test_no_websocket_notices_anything(lab):
     lab.rcxlb("backends", "drain", "127.0.0.1:3003")
     lab.rcxlb("backends", "del", "127.0.0.1:3004")
     after("draining and deleting others")
+    reload_often(lab)
+    after("reloads of a changed file")
     os.kill(number, signal.SIGSTOP)
     after("a stopped agent")
     os.kill(number, signal.SIGCONT)
