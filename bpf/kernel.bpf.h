@@ -159,6 +159,10 @@ struct tcp_sock {
 	__u64 tcp_mstamp; /* microseconds */
 };
 
+struct tcp_request_sock {
+	__u32 snt_isn;
+};
+
 struct socket {
 	struct sock *sk;
 	struct socket_wq wq;

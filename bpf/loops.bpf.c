@@ -23,7 +23,6 @@
  * Nothing here decides over a connection, and nothing here can fail.
  */
 #include "loops.bpf.h"
-#include "ctx.bpf.h"
 #include "maps.bpf.h"
 #include "peek.bpf.h"
 #include "rcxlb/choice.h"
@@ -31,9 +30,9 @@
 #define MS		1000000ull
 #define TICK_NS		(5 * MS)
 #define DENSE_NS	(4 * TICK_NS) /* while connections look at each loop more often than the timer */
-#define WATCH_NS	(100 * MS) /* after the last connection */
-#define BATCH		64	   /* backends looked at in one tick */
-#define HALT_NS		MS	   /* after progress: until then nobody asks whether it was stopped */
+#define WATCH_NS	(100 * MS)    /* after the last connection */
+#define BATCH		64	      /* backends looked at in one tick */
+#define HALT_NS		MS	      /* after progress: until then nobody asks whether it was stopped */
 #define CLOCK_MONOTONIC 1
 
 /*
@@ -307,6 +306,27 @@ __noinline int saw_asleep(struct rcxlb_loops *loops, __u64 epoll, __u64 task, __
 	return sight_of(loop, RCXLB_LOOP_ASLEEP, now);
 }
 
+/* The process that alone holds a backend's listener. Or NULL. */
+static __always_inline struct rcxlb_thread *only_owner(__u32 backend)
+{
+	struct rcxlb_owners *known = bpf_map_lookup_elem(&owners, &backend);
+
+	return known && known->holders == 1 ? &known->thread[0] : NULL;
+}
+
+/* Nobody is left who could accept: however many processes share the listener, and whatever they wait by. */
+__noinline int owners_are_halted(__u32 backend)
+{
+	struct rcxlb_owners *known = bpf_map_lookup_elem(&owners, &backend);
+
+	if (!known || !known->holders || known->holders > RCXLB_OWNERS)
+		return 0;
+	for (__u32 i = 0; i < RCXLB_OWNERS && i < known->holders; i++)
+		if (!thread_is_there(&known->thread[i]) || !is_halted(known->thread[i].task))
+			return 0;
+	return 1;
+}
+
 /* Never seen asleep: it is taken for the first thread of the process that holds it, if one alone does. */
 __noinline int guess(struct rcxlb_loops *loops, __u32 backend, __u64 epoll)
 {
@@ -314,8 +334,8 @@ __noinline int guess(struct rcxlb_loops *loops, __u32 backend, __u64 epoll)
 	struct rcxlb_loop *loop;
 
 	if (!owner || owner->holders != 1)
-		owner = bpf_map_lookup_elem(&owners, &backend);
-	if (!loops || !owner || owner->holders != 1 || !thread_is_there(owner))
+		owner = only_owner(backend);
+	if (!loops || !owner || !thread_is_there(owner))
 		return 0;
 	loop = loop_room(loops);
 	if (!loop)
@@ -365,9 +385,8 @@ static __always_inline __u32 waiter_sight(struct rcxlb_loops *loops, __u32 backe
 }
 
 /* Of threads that wait in accept() or poll(), when none is there: the best of those remembered. */
-static __always_inline __u32 threads_sight(struct rcxlb_loops *loops, __u32 backend, __u64 now, __u64 blocked_ns)
+static __always_inline __u32 threads_sight(struct rcxlb_loops *loops, __u64 now, __u64 blocked_ns)
 {
-	struct rcxlb_thread *owner;
 	__u32 best = NOBODY, sight;
 
 	for (int i = 0; i < RCXLB_LOOPS; i++) {
@@ -378,29 +397,48 @@ static __always_inline __u32 threads_sight(struct rcxlb_loops *loops, __u32 back
 		sight = loop_judge(loop, now, blocked_ns);
 		best = sight < best ? sight : best;
 	}
-	if (best < NOBODY)
-		return best;
-	owner = bpf_map_lookup_elem(&owners, &backend);
-	if (owner && owner->holders == 1 && thread_is_there(owner) && is_halted(owner->task))
-		return LOOPS_SIGHT(RCXLB_LOOP_STOPPED, 0);
-	return UNSEEN;
+	return best < NOBODY ? best : UNSEEN;
 }
 
-/* Has the oldest connection that nobody accepted waited for too long? Since the last that came from its client. */
-static __always_inline bool is_late(__u64 wait, __u64 now, __u64 limit_ns)
+/* Since when this has been the oldest connection of its queue, as far as is known. */
+static __always_inline __u64 oldest_since(struct rcxlb_loops *loops, __u64 wait, __u64 request, __u64 now)
 {
-	__u64 listener = PEEK_POINTER(CONTAINER(wait, socket, wq), socket, sk), oldest, child, at;
+	struct rcxlb_oldest *oldest = &loops->oldest[wait / 64 % RCXLB_LOOPS];
+	__u32 number = 0;
 
-	oldest = PEEK_POINTER(listener, tcp_sock, inet_conn.icsk_accept_queue.rskq_accept_head);
-	child = oldest ? PEEK_POINTER(oldest, request_sock, sk) : 0;
-	at = child ? PEEK(child, tcp_sock, tcp_mstamp) * 1000 : 0;
-	return at && now > at && now - at > limit_ns;
+	if (bpf_core_field_exists(struct tcp_request_sock, snt_isn))
+		number = PEEK(request, tcp_request_sock, snt_isn);
+	if (!number || oldest->wait != wait || oldest->request != request || oldest->number != number) {
+		oldest->since = now;
+		oldest->wait = wait;
+		oldest->request = request;
+		oldest->number = number;
+	}
+	return oldest->since;
+}
+
+/*
+ * Has the oldest connection that nobody accepted waited for too long? Since the last that came from its client, or
+ * since a look at which it was the oldest already.
+ */
+static __always_inline bool is_late(struct rcxlb_loops *loops, __u64 wait, __u64 now, __u64 limit_ns)
+{
+	__u64 listener = PEEK_POINTER(CONTAINER(wait, socket, wq), socket, sk), request, child, heard, since;
+
+	request = PEEK_POINTER(listener, tcp_sock, inet_conn.icsk_accept_queue.rskq_accept_head);
+	if (!request)
+		return false;
+	child = PEEK_POINTER(request, request_sock, sk);
+	heard = child ? PEEK(child, tcp_sock, tcp_mstamp) * 1000 : 0;
+	since = oldest_since(loops, wait, request, now);
+	return time_since(heard && heard < since ? heard : since, now) > limit_ns;
 }
 
 /* Goes from a listener's wait queue to each loop that waits there: the sight of the best. */
 static __always_inline __u32 follow(struct rcxlb_loops *known, __u32 backend, __u64 wait, __u64 now, __u64 blocked_ns)
 {
-	__u64 head = MEMBER(wait, socket_wq, wait.head), at = PEEK_POINTER(wait, socket_wq, wait.head.next), waiter = at;
+	__u64 head = MEMBER(wait, socket_wq, wait.head), at = PEEK_POINTER(wait, socket_wq, wait.head.next),
+	      waiter = at;
 	struct rcxlb_loop *loop;
 	__u32 best = NOBODY, sight;
 
@@ -419,7 +457,7 @@ static __always_inline __u32 follow(struct rcxlb_loops *known, __u32 backend, __
 		if (sight == LOOPS_SIGHT(RCXLB_LOOP_ASLEEP, 0))
 			return sight;
 	}
-	return best == NOBODY ? threads_sight(known, backend, now, blocked_ns) : best;
+	return best == NOBODY ? threads_sight(known, now, blocked_ns) : best;
 }
 
 /*
@@ -449,11 +487,13 @@ __noinline int loops_look(__u32 backend, __u64 wait, __u64 now, __u32 blocked_ms
 		return sight_of(loop, RCXLB_LOOP_ASLEEP, now);
 	}
 	best = loop ? (__u32)loop_judge(loop, now, blocked_ns) : follow(known, backend, wait, now, blocked_ns);
+	if (best == UNSEEN && owners_are_halted(backend))
+		return LOOPS_SIGHT(RCXLB_LOOP_STOPPED, 0);
 	if (LOOPS_STATE(best) == RCXLB_LOOP_ASLEEP || LOOPS_STATE(best) >= RCXLB_LOOP_STARVED)
 		return best;
 	/* A loop that is alive merely has a long queue, unless it is very long: no need to look each time. */
-	if (LOOPS_STATE(best) == RCXLB_LOOP_ALIVE ? !loop && is_late(wait, now, 20 * blocked_ns)
-						  : is_late(wait, now, 2 * blocked_ns))
+	if (LOOPS_STATE(best) == RCXLB_LOOP_ALIVE ? !loop && is_late(known, wait, now, 20 * blocked_ns)
+						  : is_late(known, wait, now, 2 * blocked_ns))
 		return LOOPS_SIGHT(RCXLB_LOOP_LATE, LOOPS_SUSPECT(best));
 	return best;
 }
@@ -521,87 +561,5 @@ __noinline int loops_watch(__u32 id, __u64 now)
 	bpf_timer_init(&entry->timer, &watch, CLOCK_MONOTONIC);
 	bpf_timer_set_callback(&entry->timer, tick);
 	bpf_timer_start(&entry->timer, TICK_NS, 0);
-	return 0;
-}
-
-/* Who calls listen() holds the socket alone, until it shares it: then `holders` finds the others. */
-__noinline int loops_own(__u32 backend)
-{
-	struct rcxlb_thread owner = thread_of((__u64)bpf_get_current_task());
-
-	owner.holders = 1;
-	bpf_map_update_elem(&owners, &backend, &owner, BPF_ANY);
-	return 0;
-}
-
-/* Learns who holds a file, when it is an epoll instance that waits for a backend's listener, or such a listener. */
-static __always_inline void hold(struct rcxlb_thread *thread, __u64 task)
-{
-	struct rcxlb_thread found = thread_of(task);
-
-	found.holders = thread->holders + (thread->task != found.task);
-	*thread = found;
-}
-
-/* Run before holders: forgets what it found before, and notes which epoll instances are to be found. */
-SEC("iter/tcp")
-int waiters(struct bpf_iter__tcp *ctx)
-{
-	struct sock *sk = (struct sock *)ctx->sk_common;
-	struct rcxlb_thread none = {};
-	struct rcxlb_socket *self;
-	__u64 wait, head, at, waiter, epoll;
-	__u32 id;
-
-	if (is_behind_listeners(ctx->sk_common))
-		return ITERATOR_END;
-	if (!sk || sk->__sk_common.skc_state != BPF_TCP_LISTEN)
-		return 0;
-	self = bpf_sk_storage_get(&sockets, sk, NULL, 0);
-	if (!self)
-		return 0;
-	id = self->backend;
-	bpf_map_update_elem(&owners, &id, &none, BPF_ANY);
-	wait = PEEK_POINTER(sk, sock, sk_wq);
-	head = MEMBER(wait, socket_wq, wait.head);
-	at = PEEK_POINTER(wait, socket_wq, wait.head.next);
-	for (int i = 0; i < RCXLB_LOOPS && at && at != head; i++, at = PEEK_POINTER(at, list_head, next)) {
-		waiter = CONTAINER(at, wait_queue_entry, entry);
-		epoll = epoll_of(waiter);
-		if (!epoll)
-			continue;
-		bpf_map_update_elem(&epolls, &epoll, &none, BPF_ANY);
-	}
-	return 0;
-}
-
-SEC("iter/task_file")
-int holders(struct bpf_iter__task_file *ctx)
-{
-	struct task_struct *task = ctx->task;
-	__u64 leader, epoll;
-	struct file *file = ctx->file;
-	struct rcxlb_socket *self;
-	struct rcxlb_thread *thread;
-	struct socket *socket;
-	__u32 id;
-
-	if (!task || !file)
-		return 0;
-	leader = PEEK_POINTER(task, task_struct, group_leader);
-	epoll = PEEK_UNTYPED(file, file, private_data);
-	thread = bpf_map_lookup_elem(&epolls, &epoll);
-	if (thread)
-		hold(thread, leader);
-	socket = bpf_sock_from_file(file);
-	if (!socket || !socket->sk)
-		return 0;
-	self = bpf_sk_storage_get(&sockets, socket->sk, NULL, 0);
-	if (!self || socket->sk->__sk_common.skc_state != BPF_TCP_LISTEN)
-		return 0;
-	id = self->backend;
-	thread = bpf_map_lookup_elem(&owners, &id);
-	if (thread)
-		hold(thread, leader);
 	return 0;
 }

@@ -20,7 +20,4 @@ int loops_look(__u32 backend, __u64 wait, __u64 now, __u32 blocked_ms);
 /* Connections come: keeps the timer running that looks at all loops, for a moment; this backend among them. */
 int loops_watch(__u32 id, __u64 now);
 
-/* The thread that is running calls listen() for this backend. */
-int loops_own(__u32 backend);
-
 #endif

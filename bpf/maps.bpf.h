@@ -78,9 +78,11 @@ MAP(staff, HASH, RCXLB_MAX_STAFF, __u32, struct rcxlb_worker, BPF_F_NO_PREALLOC)
 /* Written by workers: atomic additions. */
 MAP(tallies, ARRAY, RCXLB_MAX_SERVICES, __u32, struct rcxlb_tally, BPF_F_MMAPABLE);         /* user space */
 
+/* Written by owners. */
+MAP(owners, ARRAY, RCXLB_MAX_BACKENDS, __u32, struct rcxlb_owners, 0);                      /* loops */
+MAP(epolls, LRU_HASH, RCXLB_MAX_EPOLLS, __u64, struct rcxlb_thread, 0);                     /* loops */
+
 /* Written by loops. */
-MAP(owners, ARRAY, RCXLB_MAX_BACKENDS, __u32, struct rcxlb_thread, 0);                      /* nobody else */
-MAP(epolls, LRU_HASH, RCXLB_MAX_EPOLLS, __u64, struct rcxlb_thread, 0);                     /* nobody else */
 MAP(loops, ARRAY, RCXLB_MAX_BACKENDS + RCXLB_MAX_WORKERS, __u32, struct rcxlb_loops, 0);                        /* user space */
 MAP(watch, ARRAY, 1, __u32, struct rcxlb_watch, 0);                                         /* nobody else */
 

@@ -12,6 +12,7 @@
 #include "maps.bpf.h"
 #include "ctx.bpf.h"
 #include "loops.bpf.h"
+#include "owners.bpf.h"
 
 static __always_inline __u32 *backend_at(const struct rcxlb_endpoint *at)
 {
@@ -144,7 +145,7 @@ static __always_inline void on_listen(struct bpf_sock_ops *ctx, struct bpf_sock 
 		self.row = row;
 	}
 	CONCLUDE(sk, entry, &self, err);
-	loops_own(id);
+	owners_begin(id);
 	if (err)
 		return;
 	if (!self.row)

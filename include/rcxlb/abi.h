@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /* Raised whenever a type below changes; kept in the pinned `meta` map and compared before anything else is read. */
-#define RCXLB_LAYOUT 7
+#define RCXLB_LAYOUT 8
 
 #define RCXLB_MAX_BACKENDS   1024
 #define RCXLB_MAX_SERVICES   64
@@ -278,8 +278,16 @@ struct rcxlb_thread {
 	__u32 holders; /* processes that hold what it stands for; the thread is of the last one found */
 };
 
-/* Map `owners`, by backend id: who holds its listener. Map `epolls`, by address: whose an epoll instance is. */
+/* Map `epolls`, by address: whose an epoll instance is. */
 #define RCXLB_MAX_EPOLLS 4096
+
+/* Map `owners`, by backend id: the processes that hold its listeners, each by its first thread. */
+#define RCXLB_OWNERS 16
+struct rcxlb_owners {
+	struct rcxlb_thread thread[RCXLB_OWNERS]; /* the first of them */
+	__u32 holders;				  /* how many there are */
+	__u32 unused;
+};
 
 /* A thread that waits for a backend's listeners: in epoll_wait() on an epoll instance, or in accept() or poll(). */
 struct rcxlb_loop {
@@ -299,9 +307,19 @@ struct rcxlb_loop {
 	__u8 unused[5];
 };
 
+/* The oldest connection in an accept queue, at a look. */
+struct rcxlb_oldest {
+	__u64 wait; /* wait queue of the listener */
+	__u64 request;
+	__u64 since; /* it was the oldest at that look already */
+	__u32 number; /* that tells it from another at the same address: the first sequence number sent to its client */
+	__u32 unused;
+};
+
 /* Map `loops`, by backend id; behind them those of the workers. */
 struct rcxlb_loops {
 	struct rcxlb_loop loop[RCXLB_LOOPS];
+	struct rcxlb_oldest oldest[RCXLB_LOOPS]; /* of some of the backend's listeners */
 };
 
 /* Map `shares`, by service id, per CPU: what the backends that listen have together. Renewed in passes over them. */
@@ -555,6 +573,8 @@ RCXLB_SIZE(rcxlb_backend, 80);
 RCXLB_SIZE(rcxlb_health, 128);
 RCXLB_SIZE(rcxlb_load, 48);
 RCXLB_SIZE(rcxlb_thread, 24);
+RCXLB_SIZE(rcxlb_owners, 392);
+RCXLB_SIZE(rcxlb_oldest, 32);
 RCXLB_SIZE(rcxlb_loop, 104);
 RCXLB_SIZE(rcxlb_share, 56);
 RCXLB_SIZE(rcxlb_socket, 16);

@@ -27,6 +27,7 @@ def is_sanitized():
 
 @pytest.mark.skipif(not shutil.which("valgrind"), reason="valgrind is not installed")
 @pytest.mark.skipif(bool(settings.WRAPPER) or is_sanitized(), reason="it is watched by something else already")
+@pytest.mark.skipif(settings.OTHER_KERNEL, reason="what is watched is user space, the same on every kernel")
 @pytest.mark.parametrize("kind", [HTTP, AUTO])
 def test_no_error_and_no_leak(lab, kind):
     moody = Moody(lab, 3001, 3000 + len(MOODS))

@@ -2,6 +2,8 @@
 """Instances that listen and do not accept: halted ones and busy ones. Clients are served by the others meanwhile."""
 import contextlib
 import signal
+import socket
+import threading
 from collections import Counter
 
 import pytest
@@ -32,6 +34,9 @@ HALTS = [
     pytest.param("node", stopped, True, "bounded", 1, id="node, stopped before load, bounded"),
     pytest.param("poll", stopped, True, "least", 1, id="poll, stopped before load, least"),
     pytest.param("poll", frozen, True, "bounded", 1, id="poll, its cgroup frozen before load, bounded"),
+    pytest.param("nginx", stopped, True, "least", 1, id="nginx, stopped before load, least"),
+    pytest.param("prefork", stopped, False, "bounded", 1, id="prefork, stopped, bounded"),
+    pytest.param("prefork", stopped, True, "least", 1, id="prefork, stopped before load, least"),
 ]
 
 
@@ -150,6 +155,38 @@ def test_why_calls_a_halted_one_blocked(lab):
         first, *_, last = lab.rcxlb("why", f"{client[0]}:{client[1]}").splitlines()[1:]
         assert first.split()[:3] == ["hash's", "choice", f"{address_of(HALTED)}:"] and "blocked" in first
         assert last.split()[0] == "chosen" and address_of(HALTED) not in last
+
+
+@contextlib.contextmanager
+def dribbling(sock):
+    """A client that is never quiet for long."""
+    enough = threading.Event()
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def dribble():
+        while not enough.wait(0.002):
+            with contextlib.suppress(BlockingIOError):
+                sock.send(b"x", socket.MSG_DONTWAIT)
+
+    thread = threading.Thread(target=dribble)
+    thread.start()
+    try:
+        yield
+    finally:
+        enough.set()
+        thread.join()
+
+
+def test_one_that_never_accepts_is_late_however_much_its_clients_send(lab):
+    """It hangs in a way that nobody sees, and the first of those who wait goes on sending."""
+    lab.load_with(*PORTS, rule=("--balance", "bounded", "--blocked-ms", "50"))
+    for name, port in zip(NAMES, PORTS):
+        start(lab, "deaf" if name == HALTED else "poll", name, port)
+    one, other = [client for client in CLIENTS if first_of(lab, client) == HALTED][:2]
+    late = {"address": address_of(HALTED), "verdict": "blocked"}
+    with dribbling(connect_as(lab, one).sock):
+        wait_until(lambda: why(lab, other)["candidates"][0] == late, "the queue is seen to stand still")
+        assert ask(connect_as(lab, other)) in IDLE
 
 
 @pytest.mark.parametrize("how, counted", [("stopped", "spilled"), ("killed", "failovers")])

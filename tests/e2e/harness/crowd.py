@@ -47,7 +47,8 @@ class Crowd:
     def await_more(self, connections):
         """Returns when that many more connections have ended."""
         target = self.done() + connections
-        wait_until(lambda: self.unexpected or self.done() >= target, f"{connections} more connections", 20)
+        wait_until(lambda: self.unexpected or self.done() >= target, f"{connections} more connections",
+                   20 + connections / 200)
         assert not self.unexpected, self.unexpected[:3]
 
     def _run(self):

@@ -4,16 +4,21 @@
 asyncio  an event loop: epoll
 poll     an event loop: poll()
 thread   a thread in accept(), and one more for each connection
+prefork  several processes that share the listener, each in select()
+deaf     listens and never accepts
 
 It prints "listening" once it listens, and ends with a signal.
 """
 import argparse
 import asyncio
+import os
 import select
+import signal
 import socket
 import threading
 
 BACKLOG = 1024
+PROCESSES = 3
 
 
 def answer_of(name):
@@ -59,6 +64,26 @@ def by_poll(listener, answer):
                 serve(connections.pop(fd), answer)
 
 
+def by_prefork(listener, answer):
+    listener.setblocking(False)
+    for _ in range(PROCESSES - 1):
+        if not os.fork():
+            break
+    while True:
+        select.select([listener], [], [], 1)
+        try:
+            connection, _ = listener.accept()
+        except BlockingIOError:
+            continue
+        connection.setblocking(True)
+        serve(connection, answer)
+
+
+def by_nobody(_listener, _answer):
+    while True:
+        signal.pause()
+
+
 async def talk(reader, writer, answer):
     try:
         await reader.readuntil(b"\r\n\r\n")
@@ -75,9 +100,12 @@ async def by_asyncio(listener, answer):
     await server.serve_forever()
 
 
+WAYS = {"poll": by_poll, "thread": by_thread, "prefork": by_prefork, "deaf": by_nobody}
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("way", choices=["asyncio", "poll", "thread"])
+    parser.add_argument("way", choices=["asyncio", *WAYS])
     parser.add_argument("name")
     parser.add_argument("port", type=int)
     options = parser.parse_args()
@@ -89,7 +117,7 @@ def main():
         asyncio.run(by_asyncio(listener, answer))
     listener.listen(BACKLOG)
     print("listening", flush=True)
-    (by_poll if options.way == "poll" else by_thread)(listener, answer)
+    WAYS[options.way](listener, answer)
 
 
 if __name__ == "__main__":
