@@ -3,6 +3,7 @@
 instance sees, nothing else, and whoever comes next is not touched by it. The same of an instance's."""
 import json
 import os
+import re
 import socket
 import subprocess
 
@@ -119,6 +120,18 @@ def request_for(row):
     return "".join(line + "\r\n" for line in lines).encode() + b"\r\n"
 
 
+DATE = re.compile(rb"\r\nDate: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT(?=\r\n\r\n$)")
+
+
+def without_date(got, meant):
+    """The head, without the Date that it was given because it had none."""
+    if got.status < 200 or "\r\ndate: " in meant.lower():
+        return got.raw
+    head, times = DATE.subn(b"", got.raw)
+    assert times == 1, got.raw
+    return head
+
+
 def check_answers(reader, row):
     """The client gets what the core makes of them; what is broken off it does not take for complete, or never sees."""
     begun = False
@@ -126,7 +139,7 @@ def check_answers(reader, row):
         got = reader.head()
         if row["status"] and got.status == 502:
             return
-        assert got.raw == message["head"].encode("latin-1")
+        assert without_date(got, message["head"]) == message["head"].encode("latin-1")
         if got.status < 200 and got.status != 101:
             continue
         begun = True

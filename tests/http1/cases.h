@@ -57,8 +57,12 @@ struct http1_case {
 	";proto=http\r\nHost: " host "\r\n"
 #define OURS OURS_OF("h", "h")
 
-/* A request as the instance sees it. */
-#define SEEN(line, fields) line " HTTP/1.1\r\n" OURS fields "\r\n"
+/* And last. */
+#define VIA "Via: 1.1 rcxlb\r\n"
+
+/* A request as the instance sees it; and one of an HTTP/1.0 client. */
+#define SEEN(line, fields)    line " HTTP/1.1\r\n" OURS fields VIA "\r\n"
+#define SEEN_10(line, fields) line " HTTP/1.1\r\n" OURS fields "Via: 1.0 rcxlb\r\n\r\n"
 
 #define X4(s)	 s s s s
 #define X16(s)	 X4(X4(s))

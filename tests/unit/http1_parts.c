@@ -249,10 +249,46 @@ static void room_to_the_byte(void **state)
 	assert_int_equal(feed(answer).kind, HTTP1_HEAD);
 	reply = http1_reply_to(&parser.head, &asked, true);
 	assert_false(reply.keep);
+	reply.date = 784111777;
 	length = http1_to_client(&parser.head, &asked, &reply, NULL, 0, to, sizeof(to));
 	assert_true(length > 0);
 	for (ssize_t room = 0; room < length; room++)
 		assert_int_equal(http1_to_client(&parser.head, &asked, &reply, NULL, 0, to, room), -ENOSPC);
+}
+
+/* Who forwards an answer and has a clock says when it came, where that is not said; not of another protocol's
+ * beginning. */
+static void an_answer_gets_a_date(void **state)
+{
+	static const struct {
+		const char *answer;
+		bool upgrade, dated;
+	} rows[] = {
+		{ "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nA: b\r\n\r\n", false, true },
+		{ "HTTP/1.1 304 Not Modified\r\n\r\n", false, true },
+		{ "HTTP/1.1 200 OK\r\nContent-Length: 0\r\ndate: whatever it says\r\n\r\n", false, false },
+		{ "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Date: a\r\n\r\n", false, true },
+		{ "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n", true,
+		  false },
+	};
+	static const char date[] = "\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n";
+	static char to[HTTP1_HEAD_ROOM];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct http1_asked asked = { .keep = true, .minor = 1, .upgrade = rows[i].upgrade };
+		struct http1_reply reply;
+		ssize_t length;
+
+		http1_answers_init(&parser, buffer, &http1_default_limits);
+		http1_answer_expect(&parser, &asked);
+		assert_int_equal(feed(rows[i].answer).kind, HTTP1_HEAD);
+		reply = http1_reply_to(&parser.head, &asked, false);
+		reply.date = 784111777;
+		length = http1_to_client(&parser.head, &asked, &reply, NULL, 0, to, sizeof(to));
+		assert_true(length > (ssize_t)sizeof(date));
+		assert_int_equal(!memcmp(to + length - (sizeof(date) - 1), date, sizeof(date) - 1), rows[i].dated);
+	}
 }
 
 /* A websocket that was declined: what followed the request is the next request. One that was taken: it is not. */
@@ -337,12 +373,19 @@ static void ends_of_input(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(own_answers),	    cmocka_unit_test(own_answers_are_answers),
-		cmocka_unit_test(redirected),	    cmocka_unit_test(configured_headers),
-		cmocka_unit_test(chunk_heads),	    cmocka_unit_test(head_limit_to_the_byte),
-		cmocka_unit_test(largest_heads),    cmocka_unit_test(room_to_the_byte),
-		cmocka_unit_test(after_an_upgrade), cmocka_unit_test(resumed_without_an_upgrade),
-		cmocka_unit_test(idle_instances),   cmocka_unit_test(ends_of_input),
+		cmocka_unit_test(own_answers),
+		cmocka_unit_test(own_answers_are_answers),
+		cmocka_unit_test(redirected),
+		cmocka_unit_test(configured_headers),
+		cmocka_unit_test(chunk_heads),
+		cmocka_unit_test(head_limit_to_the_byte),
+		cmocka_unit_test(largest_heads),
+		cmocka_unit_test(room_to_the_byte),
+		cmocka_unit_test(an_answer_gets_a_date),
+		cmocka_unit_test(after_an_upgrade),
+		cmocka_unit_test(resumed_without_an_upgrade),
+		cmocka_unit_test(idle_instances),
+		cmocka_unit_test(ends_of_input),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

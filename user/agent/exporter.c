@@ -16,6 +16,7 @@
 #include "core/address.h"
 #include "core/endpoint.h"
 #include "proxy/http1_answer.h"
+#include "proxy/http1_date.h"
 #include "proxy/http1_head.h"
 
 #define ROOM	 16 /* connections. Each may be owed all of the metrics: megabytes, with a thousand backends */

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/http1_answer.h"
 
-#include <string.h>
-#include <time.h>
-
+#include "proxy/http1_date.h"
 #include "proxy/http1_host.h"
 
 struct phrase {
@@ -33,42 +31,6 @@ static const struct phrase phrases[] = {
 	{ 500, LINE("500 Internal Server Error") },
 };
 
-static void put_digits(char *to, int count, int number)
-{
-	while (count--) {
-		to[count] = (char)('0' + number % 10);
-		number /= 10;
-	}
-}
-
-const char *http1_date(int64_t date, char to[HTTP1_DATE_ROOM])
-{
-	static const char days[] = "SunMonTueWedThuFriSat", months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-	static const char form[HTTP1_DATE_ROOM] = "???, ?? ??? ???? ??:??:?? GMT";
-	time_t time = date;
-	struct tm at;
-
-	if (!gmtime_r(&time, &at) || at.tm_year < 0 || at.tm_year > 8099)
-		return NULL;
-	memcpy(to, form, sizeof(form));
-	memcpy(to, days + 3 * at.tm_wday, 3);
-	put_digits(to + 5, 2, at.tm_mday);
-	memcpy(to + 8, months + 3 * at.tm_mon, 3);
-	put_digits(to + 12, 4, 1900 + at.tm_year);
-	put_digits(to + 17, 2, at.tm_hour);
-	put_digits(to + 20, 2, at.tm_min);
-	put_digits(to + 23, 2, at.tm_sec);
-	return to;
-}
-
-static void put_date(struct http1_out *out, int64_t date)
-{
-	char text[HTTP1_DATE_ROOM];
-
-	if (date && http1_date(date, text))
-		http1_put_field(out, HTTP1_SPAN("Date"), HTTP1_SPAN(text));
-}
-
 ssize_t http1_answer_write(const struct http1_answer *answer, char *to, size_t room)
 {
 	struct http1_out out = { to, to + room, false };
@@ -82,7 +44,7 @@ ssize_t http1_answer_write(const struct http1_answer *answer, char *to, size_t r
 	HTTP1_PUT(&out, "\r\nContent-Type: text/plain\r\nCache-Control: no-store\r\nContent-Length: ");
 	http1_put_decimal(&out, phrase->line.length + 1);
 	HTTP1_PUT(&out, "\r\n");
-	put_date(&out, answer->date);
+	http1_put_date(&out, answer->date);
 	if (answer->retry_after) {
 		HTTP1_PUT(&out, "Retry-After: ");
 		http1_put_decimal(&out, answer->retry_after);
@@ -123,7 +85,7 @@ ssize_t http1_redirect_write(const struct http1_head *request, bool keep, int64_
 	if (path)
 		http1_put(&out, request->path);
 	HTTP1_PUT(&out, "\r\nContent-Length: 0\r\n");
-	put_date(&out, date);
+	http1_put_date(&out, date);
 	if (!keep)
 		HTTP1_PUT(&out, "Connection: close\r\n");
 	else if (!request->minor)

@@ -19,13 +19,6 @@ struct http1_answer {
 	int64_t date;		  /* when it is given, in seconds since 1970, RFC 9110 6.6.1; 0: not said */
 };
 
-/*
- * A time in seconds since 1970 as "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 5.6.7), whatever the locale. Returns `to`; NULL
- * for one before 1900 or after 9999.
- */
-#define HTTP1_DATE_ROOM 30 /* with the final 0 */
-const char *http1_date(int64_t date, char to[HTTP1_DATE_ROOM]);
-
 /* Writes head and body. Returns the bytes written, or -ENOSPC. */
 ssize_t http1_answer_write(const struct http1_answer *answer, char *to, size_t room);
 

@@ -15,6 +15,7 @@ struct known {
 /* By length, then in any order; folded as http1_folded folds. */
 static const struct known known[LONGEST + 1][4] = {
 	[2] = { { "te", HTTP1_TE } },
+	[3] = { { "via", HTTP1_VIA } },
 	[4] = { { "host", HTTP1_HOST } },
 	[6] = { { "expect", HTTP1_EXPECT } },
 	[7] = { { "upgrade", HTTP1_UPGRADE }, { "trailer", HTTP1_TRAILER } },

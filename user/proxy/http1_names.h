@@ -22,6 +22,7 @@ enum http1_name {
 	HTTP1_CONTENT_LENGTH,
 	HTTP1_HOST,
 	HTTP1_EXPECT,
+	HTTP1_VIA, /* goes on, with one more entry */
 	/* Who the client is: ours to say. */
 	HTTP1_X_FORWARDED_FOR,
 	HTTP1_X_FORWARDED_PROTO,

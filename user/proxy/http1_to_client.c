@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/http1_to_client.h"
 
+#include "proxy/http1_date.h"
+
 struct http1_reply http1_reply_to(const struct http1_head *answer, const struct http1_asked *asked, bool close)
 {
 	struct http1_reply reply = { .framing = answer->framing, .keep = asked->keep && !close };
@@ -24,6 +26,14 @@ static void put_status_line(struct http1_out *out, const struct http1_head *answ
 	HTTP1_PUT(out, " ");
 	http1_put(out, answer->reason);
 	HTTP1_PUT(out, "\r\n");
+}
+
+static bool has_date(const struct http1_head *answer)
+{
+	for (unsigned int i = 0; i < answer->count; i++)
+		if (http1_equal_nocase(http1_field_name(answer, &answer->fields[i]), HTTP1_SPAN("Date")))
+			return true;
+	return false;
 }
 
 ssize_t http1_to_client(const struct http1_head *answer, const struct http1_asked *asked,
@@ -51,6 +61,9 @@ ssize_t http1_to_client(const struct http1_head *answer, const struct http1_aske
 		HTTP1_PUT(&out, "\r\n");
 	}
 	http1_put_rest(&out, answer, set, set_count, goes_on);
+	if (answer->status != 101 && !has_date(answer))
+		http1_put_date(&out, reply->date);
+	HTTP1_PUT(&out, "\r\n");
 	return http1_written(&out, to);
 }
 
@@ -62,5 +75,6 @@ ssize_t http1_interim_to_client(const struct http1_head *answer, const struct ht
 		return 0;
 	put_status_line(&out, answer);
 	http1_put_rest(&out, answer, NULL, 0, goes_on);
+	HTTP1_PUT(&out, "\r\n");
 	return http1_written(&out, to);
 }

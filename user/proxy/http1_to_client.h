@@ -14,6 +14,8 @@ struct http1_reply {
 	 */
 	enum http1_framing framing;
 	bool keep; /* the client's connection may be used again */
+	int64_t
+	    date; /* when it came, in seconds since 1970, for one that does not say it, RFC 9110 6.6.1; 0: not added */
 };
 
 /*
@@ -25,7 +27,7 @@ struct http1_reply http1_reply_to(const struct http1_head *answer, const struct 
 /*
  * Writes the head of a final answer, or of a 101: the status line, Connection, framing, the set fields, then what the
  * instance sent without what is of one connection only (RFC 9110 7.6.1); Upgrade: websocket stays with 101 and 426.
- * Server and Date are left as they are. Returns the bytes written, or -ENOSPC (answer 502).
+ * Server and Date are left as they are; without a Date it gets one. Returns the bytes written, or -ENOSPC (answer 502).
  */
 ssize_t http1_to_client(const struct http1_head *answer, const struct http1_asked *asked,
 			const struct http1_reply *reply, const struct http1_header *set, size_t set_count, char *to,

@@ -99,13 +99,13 @@ static void put_forwarding(struct http1_out *out, const struct http1_head *reque
 /* All that the proxy understands is written anew. */
 static bool goes_on(const struct http1_field *field)
 {
-	return field->id == HTTP1_OTHER;
+	return field->id == HTTP1_OTHER || field->id == HTTP1_VIA;
 }
 
 /* A trusted peer may say more of the client than we do. */
 static bool goes_on_trusted(const struct http1_field *field)
 {
-	return field->id == HTTP1_OTHER || (field->id == HTTP1_X_FORWARDED_MORE && !field->odd);
+	return goes_on(field) || (field->id == HTTP1_X_FORWARDED_MORE && !field->odd);
 }
 
 ssize_t http1_to_instance(const struct http1_head *request, const struct http1_arrival *arrival, char *to, size_t room)
@@ -132,5 +132,7 @@ ssize_t http1_to_instance(const struct http1_head *request, const struct http1_a
 	if (request->expect)
 		HTTP1_PUT(&out, "Expect: 100-continue\r\n");
 	http1_put_rest(&out, request, arrival->set, arrival->set_count, arrival->trusted ? goes_on_trusted : goes_on);
+	/* Behind those that were there before, RFC 9110 7.6.3: a gateway must. */
+	http1_put(&out, request->minor ? HTTP1_SPAN("Via: 1.1 rcxlb\r\n\r\n") : HTTP1_SPAN("Via: 1.0 rcxlb\r\n\r\n"));
 	return http1_written(&out, to);
 }

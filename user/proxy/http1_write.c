@@ -71,7 +71,6 @@ void http1_put_rest(struct http1_out *out, const struct http1_head *head, const 
 		if (goes_on(field) && !listed(head, name) && !is_set(set, set_count, name))
 			http1_put_field(out, name, http1_field_value(head, field));
 	}
-	HTTP1_PUT(out, "\r\n");
 }
 
 size_t http1_chunk_head(uint64_t size, char *to)

@@ -35,8 +35,8 @@ void http1_put_field(struct http1_out *out, struct http1_span name, struct http1
 ssize_t http1_written(const struct http1_out *out, const char *to);
 
 /*
- * The end of a head: the set fields, then those of the message that go on, then the empty line. Left out are: fields
- * that are set, fields that Connection lists (RFC 9110 7.6.1), those that `goes_on` has a no for.
+ * The set fields, then those of the message that go on; the empty line is the caller's. Left out are: fields that are
+ * set, fields that Connection lists (RFC 9110 7.6.1), those that `goes_on` has a no for.
  */
 void http1_put_rest(struct http1_out *out, const struct http1_head *head, const struct http1_header *set,
 		    size_t set_count, bool (*goes_on)(const struct http1_field *field));

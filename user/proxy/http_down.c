@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "proxy/http_affinity.h"
 
@@ -88,6 +89,7 @@ static void pass_head(struct http_conversation *c)
 	ssize_t n = -ENOMEM;
 
 	x->reply = http1_reply_to(head, &x->asked, close);
+	x->reply.date = time(NULL);
 	if (to)
 		n = http1_to_client(head, &x->asked, &x->reply, NULL, 0, to, room);
 	if (n >= 0 && x->newcomer)
