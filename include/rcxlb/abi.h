@@ -162,6 +162,8 @@ enum rcxlb_http_flags {
 #define RCXLB_MAX_TRUSTED 32
 #define RCXLB_MAX_HEADERS 16
 #define RCXLB_MAX_ROUTES  16
+#define RCXLB_MAX_ERROR_PAGES 12
+#define RCXLB_ERROR_STATUSES  12
 struct rcxlb_http {
 	__u32 flags; /* enum rcxlb_http_flags */
 	__u32 head_bytes;
@@ -184,6 +186,11 @@ struct rcxlb_http {
 	} route[RCXLB_MAX_ROUTES];
 	char access_log[RCXLB_PATH_LEN]; /* a file; "journal"; empty: none */
 	__u32 access_log_json;		/* 1: JSON; else the combined format */
+	__u32 error_pages;
+	struct {
+		char file[RCXLB_PATH_LEN];
+		__u16 status[RCXLB_ERROR_STATUSES]; /* the worker's own answers that have it as their body; 0: no more */
+	} error_page[RCXLB_MAX_ERROR_PAGES];
 };
 
 /* Map `proxy`, by service id: the PROXY protocol. */
@@ -566,7 +573,7 @@ RCXLB_SIZE(rcxlb_members, 128);
 RCXLB_SIZE(rcxlb_check, 408);
 RCXLB_SIZE(rcxlb_settings, 24);
 RCXLB_SIZE(rcxlb_tls, 3080);
-RCXLB_SIZE(rcxlb_http, 8112);
+RCXLB_SIZE(rcxlb_http, 10712);
 RCXLB_SIZE(rcxlb_prefix, 20);
 RCXLB_SIZE(rcxlb_table, 395280);
 RCXLB_SIZE(rcxlb_backend, 80);

@@ -27,6 +27,7 @@
 
 #include "core/endpoint.h"
 #include "core/address.h"
+#include "core/http.h"
 #include "core/prefix.h"
 #include "proxy/identity_file.h"
 #include "proxy/worker.h"
@@ -40,6 +41,7 @@ struct program {
 	bool no_kernel, client_first;
 	struct worker_limits limits;
 	struct rcxlb_http http;
+	struct http_page pages[RCXLB_MAX_ERROR_PAGES];
 	struct rcxlb_proxy proxy;
 
 	struct event_base *base;
@@ -54,20 +56,35 @@ struct program {
 };
 
 static const struct option options[] = {
-	{ "listen", required_argument, NULL, 'l' },	  { "certificate", required_argument, NULL, 'c' },
-	{ "key", required_argument, NULL, 'k' },	  { "backend", required_argument, NULL, 'b' },
-	{ "tickets", required_argument, NULL, 't' },	  { "control", required_argument, NULL, 's' },
-	{ "client-first", no_argument, NULL, 'f' },	  { "first-ms", required_argument, NULL, 7 },
-	{ "no-kernel", no_argument, NULL, 'n' },	  { "connections", required_argument, NULL, 1 },
-	{ "handshakes", required_argument, NULL, 2 },	  { "handshake-ms", required_argument, NULL, 3 },
-	{ "connect-ms", required_argument, NULL, 4 },	  { "idle-ms", required_argument, NULL, 5 },
-	{ "half-closed-ms", required_argument, NULL, 6 }, { "http", no_argument, NULL, 'h' },
-	{ "head-bytes", required_argument, NULL, 8 },	  { "fields", required_argument, NULL, 9 },
-	{ "head-ms", required_argument, NULL, 10 },	  { "body-ms", required_argument, NULL, 11 },
-	{ "answer-ms", required_argument, NULL, 12 },	  { "body-bytes", required_argument, NULL, 'o' },
-	{ "trust", required_argument, NULL, 'p' },	  { "set", required_argument, NULL, 'e' },
-	{ "redirect", no_argument, NULL, 'r' },		  { "send-proxy", no_argument, NULL, 'S' },
-	{ "accept-proxy", required_argument, NULL, 'A' }, { NULL, 0, NULL, 0 },
+	{ "listen", required_argument, NULL, 'l' },
+	{ "certificate", required_argument, NULL, 'c' },
+	{ "key", required_argument, NULL, 'k' },
+	{ "backend", required_argument, NULL, 'b' },
+	{ "tickets", required_argument, NULL, 't' },
+	{ "control", required_argument, NULL, 's' },
+	{ "client-first", no_argument, NULL, 'f' },
+	{ "first-ms", required_argument, NULL, 7 },
+	{ "no-kernel", no_argument, NULL, 'n' },
+	{ "connections", required_argument, NULL, 1 },
+	{ "handshakes", required_argument, NULL, 2 },
+	{ "handshake-ms", required_argument, NULL, 3 },
+	{ "connect-ms", required_argument, NULL, 4 },
+	{ "idle-ms", required_argument, NULL, 5 },
+	{ "half-closed-ms", required_argument, NULL, 6 },
+	{ "http", no_argument, NULL, 'h' },
+	{ "head-bytes", required_argument, NULL, 8 },
+	{ "fields", required_argument, NULL, 9 },
+	{ "head-ms", required_argument, NULL, 10 },
+	{ "body-ms", required_argument, NULL, 11 },
+	{ "answer-ms", required_argument, NULL, 12 },
+	{ "body-bytes", required_argument, NULL, 'o' },
+	{ "trust", required_argument, NULL, 'p' },
+	{ "set", required_argument, NULL, 'e' },
+	{ "redirect", no_argument, NULL, 'r' },
+	{ "send-proxy", no_argument, NULL, 'S' },
+	{ "accept-proxy", required_argument, NULL, 'A' },
+	{ "error-page", required_argument, NULL, 'E' },
+	{ NULL, 0, NULL, 0 },
 };
 
 static void die(const char *text)
@@ -108,6 +125,23 @@ static void set_header(struct rcxlb_http *http, char *text)
 	*colon = 0;
 	snprintf(http->header[http->headers].name, sizeof(http->header[0].name), "%s", text);
 	snprintf(http->header[http->headers++].value, sizeof(http->header[0].value), "%s", colon + 2);
+}
+
+/* STATUS,...=FILE */
+static void add_page(struct program *program, char *text)
+{
+	struct rcxlb_http *http = &program->http;
+	char *file = strchr(text, '=');
+	struct error error;
+
+	if (!file || http->error_pages == RCXLB_MAX_ERROR_PAGES)
+		die("--error-page wants STATUS,...=FILE");
+	*file++ = 0;
+	for (char *status = strtok(text, ","); status; status = strtok(NULL, ","))
+		if (http_error_status(http, http->error_pages, status, &error))
+			die(error.text);
+	if (http_page_read(file, &program->pages[http->error_pages++], &error))
+		die(error.text);
 }
 
 /* What is said of HTTP. False: it is another option. */
@@ -177,6 +211,9 @@ static void parse(struct program *program, int argc, char **argv)
 		case 'A':
 			if (prefix_parse(optarg, &program->proxy.accept[program->proxy.accepts++], &error))
 				die(error.text);
+			break;
+		case 'E':
+			add_page(program, optarg);
 			break;
 		case 'f':
 			program->client_first = true;
@@ -289,6 +326,7 @@ static int use_files(struct program *program, const int *listeners, struct error
 		.listeners_count = program->listen_count,
 		.tls = material.count ? &material : NULL,
 		.http = program->http.flags ? &program->http : NULL,
+		.pages = program->pages,
 		.client_first = program->client_first,
 		.proxy = &program->proxy,
 	};
@@ -494,6 +532,8 @@ int main(int argc, char **argv)
 	event_base_dispatch(program.base);
 
 	worker_free(program.worker);
+	for (int p = 0; p < RCXLB_MAX_ERROR_PAGES; p++)
+		http_page_free(&program.pages[p]);
 	event_del(&program.events[0]);
 	event_del(&program.events[1]);
 	event_del(&program.events[3]);

@@ -9,6 +9,7 @@
 #include "core/diff.h"
 #include "core/endpoint.h"
 #include "core/http.h"
+#include "core/http_own.h"
 #include "core/merge.h"
 
 static struct config config;
@@ -42,7 +43,8 @@ static const char everything[] =
     "  backends_of: rocketchat\n"
     "  http: {forwarded: true, head_bytes: 8192, fields: 64, body_bytes: 5000000000, head_ms: 1000, body_ms: 2000,\n"
     "    affinity: cookie, answer_ms: 3000, access_log: {to: /var/log/a.log, format: json},\n"
-    "    trusted_proxies: [10.0.0.0/8, \"2001:db8::1\"], headers: {set: {X-Region: eu, X-Name: ü}}}\n"
+    "    trusted_proxies: [10.0.0.0/8, \"2001:db8::1\"], headers: {set: {X-Region: eu, X-Name: ü}},\n"
+    "    error_page: [{status: [502, 503], file: /etc/e.html}, {status: 413, file: /etc/f.txt}]}\n"
     "  accept_proxy: [10.1.0.0/16, \"2001:db8:1::/48\"]\n"
     "  send_proxy: v2\n"
     "- {name: plain, listen: [\"*:8080\"], redirect: https, routes: [{path: /a, service: other}]}\n"
@@ -117,6 +119,13 @@ static void every_key_of_http_has_its_effect(void **state)
 	assert_int_equal(http->answer_ms, 3000);
 	assert_string_equal(http->access_log, "/var/log/a.log");
 	assert_int_equal(http->access_log_json, 1);
+	assert_int_equal(http->error_pages, 2);
+	assert_string_equal(http->error_page[0].file, "/etc/e.html");
+	assert_int_equal(http_error_page_of(http, 502), 0);
+	assert_int_equal(http_error_page_of(http, 503), 0);
+	assert_int_equal(http_error_page_of(http, 413), 1);
+	assert_int_equal(http_error_page_of(http, 504), RCXLB_MAX_ERROR_PAGES);
+	assert_int_equal(config.error_page[1][1], 23);
 	assert_int_equal(http->trusted_count, 2);
 	assert_int_equal(http->trusted[0].length, 96 + 8);
 	assert_int_equal(http->trusted[1].length, 128);
@@ -233,6 +242,25 @@ static void draw_check(struct rcxlb_check *to)
 		draw_text(to->host, 127, "abc0.-:[]");
 }
 
+/* Each status has its page, or none. */
+static void draw_pages(struct rcxlb_http *to)
+{
+	for (int i = 0; i < HTTP_OWN_STATUSES; i++) {
+		uint32_t page = draw(RCXLB_MAX_ERROR_PAGES);
+
+		if (http_own_statuses[i] < 400)
+			continue;
+		if (page > to->error_pages || page == RCXLB_MAX_ERROR_PAGES)
+			page = to->error_pages;
+		if (page == to->error_pages) {
+			to->error_page[page].file[0] = '/';
+			draw_text(to->error_page[page].file + 1, RCXLB_PATH_LEN - 2, "abc/. :*'\"\\-#&[]{}~");
+			to->error_pages++;
+		}
+		assert_int_equal(http_error_status(to, page, http_own_names[i], &error), 0);
+	}
+}
+
 static void draw_http(struct rcxlb_http *to)
 {
 	http_defaults(to, draw(2) ? RCXLB_HTTP_PARSED : 0);
@@ -264,6 +292,8 @@ static void draw_http(struct rcxlb_http *to)
 		if (header_set(to, name, value, &error)) /* the same as another, or one that rcxlb sets itself */
 			i = count;
 	}
+	if (draw(2))
+		draw_pages(to);
 }
 
 static void draw_service(struct model *model, int number)

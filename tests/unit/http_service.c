@@ -14,7 +14,7 @@ static struct http_service *service_of(const struct rcxlb_http *said)
 	struct http_service *service;
 	struct error error;
 
-	assert_int_equal(http_service_new(said, &service, &error), 0);
+	assert_int_equal(http_service_new(said, NULL, &service, &error), 0);
 	return service;
 }
 
@@ -66,7 +66,7 @@ static void headers_are_checked(void **state)
 	assert_int_equal(service->set[1].value.length, RCXLB_PATH_LEN);
 	free(service);
 	strcpy(said.header[1].name, "Host");
-	assert_int_equal(http_service_new(&said, &service, &error), -EINVAL);
+	assert_int_equal(http_service_new(&said, NULL, &service, &error), -EINVAL);
 	assert_string_equal(error.text, "header Host: a field that the proxy itself sets or removes");
 }
 

@@ -34,9 +34,11 @@ struct crew {
 	uint32_t number;
 	uint32_t workers;
 	bool may_lack[RCXLB_MAX_SERVICES]; /* it is left out when its certificates cannot be used */
+	bool may_lack_pages[RCXLB_MAX_SERVICES];
 	bool left_out[RCXLB_MAX_SERVICES];
-	struct error lacks; /* what is wrong with one that was */
-	struct error said;  /* why one could not be started again: told once */
+	bool lacks_pages[RCXLB_MAX_SERVICES]; /* it is served, and answers without some of its error pages */
+	struct error lacks;		      /* what is wrong with one that was */
+	struct error said;		      /* why one could not be started again: told once */
 	struct member member[RCXLB_MAX_WORKERS];
 };
 
@@ -109,6 +111,7 @@ static int prepare_service(const struct crew *crew, struct start *start, uint32_
 		.tls = start->material->tls[id].count ? &start->material->tls[id] : NULL,
 		.name = wished->name,
 		.http = wished->http.flags ? &wished->http : NULL,
+		.pages = start->material->page[id],
 		.access_log = log < 0 ? 0 : log,
 		.proxy = &wished->proxy,
 	};
@@ -237,6 +240,19 @@ static void give_up(const struct start *start)
 	waitpid(start->pid, NULL, 0);
 }
 
+/* What one service asks for. -errno, and a sentence: something of it cannot be had, and may not be done without. */
+static int read_service(struct crew *crew, struct material *material, uint32_t id, struct error *error)
+{
+	int problem = material_read(material, crew->model, id, error);
+
+	crew->left_out[id] = problem;
+	if (problem)
+		return crew->may_lack[id] ? 0 : problem;
+	problem = material_read_pages(material, crew->model, id, error);
+	crew->lacks_pages[id] = problem;
+	return crew->may_lack_pages[id] ? 0 : problem;
+}
+
 /* All of them, or an error about the first that cannot be had; those that may be left out are only noted. */
 static int read_all(struct crew *crew, struct material *material, struct error *error)
 {
@@ -249,12 +265,11 @@ static int read_all(struct crew *crew, struct material *material, struct error *
 
 		if (!model_has_workers(crew->model, &crew->model->service[id]))
 			continue;
-		problem = material_read(material, crew->model, id, &what);
-		if (problem && !crew->may_lack[id])
+		problem = read_service(crew, material, id, &what);
+		if (problem)
 			return failed(error, problem, "%s", what.text);
-		crew->left_out[id] = problem;
-		had += !problem;
-		if (problem && !missed++)
+		had += !crew->left_out[id];
+		if ((crew->left_out[id] || crew->lacks_pages[id]) && !missed++)
 			crew->lacks = what;
 	}
 	return missed && !had ? failed(error, -ENOENT, "%s", crew->lacks.text) : 0;
@@ -339,8 +354,10 @@ int crew_start(const struct crew_means *means, const struct model *model, const 
 	crew->number = watch_crew(means->watch).number + 1;
 	crew->workers = wished_workers(model);
 	nobody = !staff_in_charge(watch_dataplane(means->watch));
-	for (uint32_t id = 0; id < RCXLB_MAX_SERVICES; id++)
+	for (uint32_t id = 0; id < RCXLB_MAX_SERVICES; id++) {
 		crew->may_lack[id] = nobody || (former && !does_serve(former, &model->service[id], id));
+		crew->may_lack_pages[id] = crew->may_lack[id] || (former && former->lacks_pages[id]);
+	}
 	if (crew->workers)
 		ktls_probe(&crew->ktls);
 	err = start_all(crew, error);

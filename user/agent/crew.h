@@ -23,12 +23,13 @@ struct crew_means {
  * Starts workers for the proxied services of a model and puts them in charge; none when there is no such service. The
  * means must outlive the crew. -errno with a sentence, and who was in charge stays so, when one cannot be started or a
  * certificate cannot be used. But a service that nobody serves now, because nobody is in charge or it is not one of
- * `former`'s, is left out when its certificates cannot be used and there are others. `former` NULL: it is not known.
+ * `former`'s, is left out when its certificates cannot be used and there are others; and it is served without error
+ * pages that cannot be read. `former` NULL: it is not known.
  */
 int crew_start(const struct crew_means *means, const struct model *model, const struct crew *former, struct crew **ret,
 	       struct error *error);
 
-/* What is wrong with the first service that was left out; empty: none was. */
+/* What is wrong with the first service that was left out, or lacks an error page; empty: none. */
 const char *crew_lacks(const struct crew *crew);
 
 /* Takes note of who has ended. Returns whether anybody has, also of former crews. NULL is fine. */

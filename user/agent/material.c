@@ -43,11 +43,29 @@ int material_read(struct material *material, const struct model *model, uint32_t
 	return err;
 }
 
+int material_read_pages(struct material *material, const struct model *model, uint32_t service, struct error *error)
+{
+	const struct rcxlb_http *wished = &model->service[service].http;
+	struct error what;
+	int err = 0;
+
+	for (uint32_t i = 0; i < wished->error_pages && i < RCXLB_MAX_ERROR_PAGES; i++) {
+		int problem = http_page_read(wished->error_page[i].file, &material->page[service][i], &what);
+
+		if (problem && !err)
+			err = failed(error, problem, "service %s: %s", model->service[service].name, what.text);
+	}
+	return err;
+}
+
 void material_forget(struct material *material)
 {
-	for (uint32_t service = 0; service < RCXLB_MAX_SERVICES; service++)
+	for (uint32_t service = 0; service < RCXLB_MAX_SERVICES; service++) {
 		while (material->tls[service].count)
 			identity_pem_free(&material->pem[service][--material->tls[service].count]);
+		for (uint32_t i = 0; i < RCXLB_MAX_ERROR_PAGES; i++)
+			http_page_free(&material->page[service][i]);
+	}
 }
 
 /* FNV-1a. */
@@ -73,9 +91,12 @@ uint64_t material_stamp(const struct model *model)
 
 	for (uint32_t service = 0; service < RCXLB_MAX_SERVICES; service++) {
 		const struct rcxlb_tls *tls = &model->service[service].tls;
+		const struct rcxlb_http *http = &model->service[service].http;
 
 		for (uint32_t i = 0; i < tls->certificates && i < RCXLB_MAX_CERTIFICATES; i++)
 			hash = mix_file(mix_file(hash, tls->file[i].certificate), tls->file[i].key);
+		for (uint32_t i = 0; i < http->error_pages && i < RCXLB_MAX_ERROR_PAGES; i++)
+			hash = mix_file(hash, http->error_page[i].file);
 	}
 	return hash;
 }

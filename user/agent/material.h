@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Certificates and keys of all services, read from their files for the workers to come. */
+/* Certificates, keys and error pages of all services, read from their files for the workers to come. */
 #ifndef AGENT_MATERIAL_H
 #define AGENT_MATERIAL_H
 
@@ -7,11 +7,13 @@
 
 #include "core/error.h"
 #include "core/model.h"
+#include "proxy/http_page.h"
 #include "proxy/tls.h"
 
 struct material {
 	struct tls_material tls[RCXLB_MAX_SERVICES]; /* by service id; count 0: no TLS, or it cannot be had */
 	struct identity_pem pem[RCXLB_MAX_SERVICES][RCXLB_MAX_CERTIFICATES];
+	struct http_page page[RCXLB_MAX_SERVICES][RCXLB_MAX_ERROR_PAGES]; /* as the model has them */
 };
 
 /*
@@ -19,6 +21,9 @@ struct material {
  * the service has none.
  */
 int material_read(struct material *material, const struct model *model, uint32_t service, struct error *error);
+
+/* Reads its error pages. On failure, with a sentence about the first, those that can be read are there. */
+int material_read_pages(struct material *material, const struct model *model, uint32_t service, struct error *error);
 
 /* Frees all of it, keys overwritten. */
 void material_forget(struct material *material);

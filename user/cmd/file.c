@@ -11,6 +11,7 @@
 
 #include "cmd/certificates.h"
 #include "config/tree.h"
+#include "proxy/http_page.h"
 
 /* Whoever can write the file decides where the host's clients go. */
 static void warn_of_others(const char *path, const struct stat *stat)
@@ -70,6 +71,23 @@ static int print_mistakes(const char *path, const struct mistakes *mistakes, str
 		      mistakes->more ? "more than " : "", mistakes->count, mistakes->count == 1 ? "" : "s");
 }
 
+static void check_pages(const struct config *config, struct mistakes *mistakes)
+{
+	for (uint32_t id = 0; id < RCXLB_MAX_SERVICES; id++) {
+		const struct model_service *service = &config->model.service[id];
+
+		for (uint32_t i = 0; service->name[0] && i < service->http.error_pages; i++) {
+			struct http_page page;
+			struct error error;
+
+			if (http_page_read(service->http.error_page[i].file, &page, &error))
+				mistake_from(mistakes, config->error_page[id][i], service->name, &error);
+			http_page_free(&page);
+		}
+	}
+	mistakes_sort(mistakes);
+}
+
 /* Said now, and not by the log of a process that comes later. */
 static int check_logs(const struct model *model, struct error *error)
 {
@@ -107,7 +125,9 @@ int file_read(const char *path, struct config *ret, struct error *error)
 	free(bytes);
 	if (err && err != -EBADMSG)
 		return failed(error, err, "out of memory");
-	if (!err)
+	if (!err) {
 		certificates_check_file(ret, &mistakes);
+		check_pages(ret, &mistakes);
+	}
 	return mistakes.count ? print_mistakes(path, &mistakes, error) : check_logs(&ret->model, error);
 }

@@ -13,6 +13,7 @@
 #define BACKEND "services[].backends[]"
 #define HEALTH	"services[].health"
 #define TLS	"services[].tls[]"
+#define PAGE	"services[].http.error_page[]"
 #define ROUTE	"services[].routes[]"
 
 struct builder {
@@ -116,6 +117,20 @@ static bool redirects(const struct draft_service *service)
 	return draft_has(&service->head, SERVICE, "redirect");
 }
 
+/* Where the files are named that are read later. */
+static void note_lines(struct builder *builder, uint32_t index)
+{
+	const struct draft_service *service = &builder->draft->service[index];
+
+	for (uint32_t i = 0; i < service->certificates; i++)
+		builder->to->tls[index][i] = (struct config_lines){
+			.certificate = draft_line(&service->tls[i].head, TLS, "certificate"),
+			.key = draft_line(&service->tls[i].head, TLS, "key"),
+		};
+	for (uint32_t i = 0; i < service->http.http.error_pages; i++)
+		builder->to->error_page[index][i] = draft_line(&service->http.error_page[i].head, PAGE, "file");
+}
+
 static void build_service(struct builder *builder, uint32_t index)
 {
 	const struct draft_service *service = &builder->draft->service[index], *twin;
@@ -144,11 +159,8 @@ static void build_service(struct builder *builder, uint32_t index)
 	for (uint32_t i = 0; i < service->certificates; i++) {
 		memcpy(wished.tls.file[i].certificate, service->tls[i].certificate, RCXLB_PATH_LEN);
 		memcpy(wished.tls.file[i].key, service->tls[i].key, RCXLB_PATH_LEN);
-		builder->to->tls[index][i] = (struct config_lines){
-			.certificate = draft_line(&service->tls[i].head, TLS, "certificate"),
-			.key = draft_line(&service->tls[i].head, TLS, "key"),
-		};
 	}
+	note_lines(builder, index);
 	wished.http = service->http.http;
 	if (redirects(service)) {
 		check_redirect(builder, service);

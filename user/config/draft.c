@@ -132,6 +132,22 @@ void *draft_open_access_log(void *http, struct error *error)
 	return &in->access_log;
 }
 
+void *draft_open_error_page(void *http, struct error *error)
+{
+	struct draft_http *in = http;
+	struct draft_error_page *page;
+
+	if (in->http.error_pages == RCXLB_MAX_ERROR_PAGES) {
+		error_set(error, "there are more than %d error pages in one service; take some out",
+			  RCXLB_MAX_ERROR_PAGES);
+		return NULL;
+	}
+	page = &in->error_page[in->http.error_pages];
+	page->http = &in->http;
+	page->page = in->http.error_pages++;
+	return page;
+}
+
 void *draft_open_route(void *service, struct error *error)
 {
 	struct draft_service *in = service;
@@ -324,6 +340,20 @@ int draft_take_log_to(const struct draft_value *value, void *access_log, struct 
 int draft_take_log_format(const struct draft_value *value, void *access_log, struct error *error)
 {
 	return http_log_format(((struct draft_http_part *)access_log)->http, value->text, error);
+}
+
+int draft_take_error_status(const struct draft_value *value, void *error_page, struct error *error)
+{
+	struct draft_error_page *in = error_page;
+
+	return http_error_status(in->http, in->page, value->text, error);
+}
+
+int draft_take_error_file(const struct draft_value *value, void *error_page, struct error *error)
+{
+	struct draft_error_page *in = error_page;
+
+	return path_set(in->http->error_page[in->page].file, value->text, error);
 }
 
 int draft_take_route_path(const struct draft_value *value, void *route, struct error *error)

@@ -47,10 +47,18 @@ struct draft_http_part {
 	struct rcxlb_http *http;
 };
 
+/* A file that is answered with, whose statuses are put into http.error_page[page]. */
+struct draft_error_page {
+	struct draft_head head;
+	struct rcxlb_http *http;
+	uint32_t page;
+};
+
 struct draft_http {
 	struct draft_head head;
 	struct rcxlb_http http;
 	struct draft_http_part headers, access_log;
+	struct draft_error_page error_page[RCXLB_MAX_ERROR_PAGES]; /* as many as http has */
 };
 
 struct draft_route {
@@ -112,6 +120,7 @@ void *draft_open_tls(void *service, struct error *error);
 void *draft_open_http(void *service, struct error *error);
 void *draft_open_headers(void *http, struct error *error);
 void *draft_open_access_log(void *http, struct error *error);
+void *draft_open_error_page(void *http, struct error *error);
 void *draft_open_route(void *service, struct error *error);
 void *draft_open_agent(void *draft, struct error *error);
 void *draft_open_metrics(void *draft, struct error *error);
@@ -143,6 +152,8 @@ int draft_take_trusted(const struct draft_value *value, void *http, struct error
 int draft_take_header(const struct draft_value *value, void *headers, struct error *error);
 int draft_take_log_to(const struct draft_value *value, void *access_log, struct error *error);
 int draft_take_log_format(const struct draft_value *value, void *access_log, struct error *error);
+int draft_take_error_status(const struct draft_value *value, void *error_page, struct error *error);
+int draft_take_error_file(const struct draft_value *value, void *error_page, struct error *error);
 int draft_take_route_path(const struct draft_value *value, void *route, struct error *error);
 int draft_take_route_service(const struct draft_value *value, void *route, struct error *error);
 int draft_take_workers(const struct draft_value *value, void *agent, struct error *error);

@@ -99,6 +99,21 @@ static json_t *headers_tree(const struct rcxlb_http *http)
 	return json_pack("{s:o}", "set", set);
 }
 
+static json_t *error_pages_tree(const struct rcxlb_http *http)
+{
+	json_t *all = json_array();
+
+	for (uint32_t i = 0; i < http->error_pages && i < RCXLB_MAX_ERROR_PAGES; i++) {
+		json_t *statuses = json_array();
+
+		for (uint32_t k = 0; k < RCXLB_ERROR_STATUSES && http->error_page[i].status[k]; k++)
+			json_array_append_new(statuses, json_integer(http->error_page[i].status[k]));
+		json_array_append_new(all,
+				      json_pack("{s:o, s:s}", "status", statuses, "file", http->error_page[i].file));
+	}
+	return all;
+}
+
 static json_t *http_tree(const struct rcxlb_http *http)
 {
 	json_t *tree = json_pack("{s:b}", "forwarded", 1);
@@ -118,6 +133,8 @@ static json_t *http_tree(const struct rcxlb_http *http)
 		    json_pack("{s:s, s:s}", "to", http->access_log, "format", http_log_format_name(http)));
 	if (http->trusted_count)
 		json_object_set_new(tree, "trusted_proxies", prefixes_tree(http->trusted, http->trusted_count));
+	if (http->error_pages)
+		json_object_set_new(tree, "error_page", error_pages_tree(http));
 	if (http->headers)
 		json_object_set_new(tree, "headers", headers_tree(http));
 	return tree;

@@ -116,6 +116,10 @@ static void take_text(const struct config_key *key, const struct tree_node *node
 static void take_texts(const struct config_key *key, const struct tree_node *node, struct draft_head *to,
 		       struct mistakes *mistakes)
 {
+	if (key->single && node->kind == TREE_TEXT && node->text[0]) {
+		take_text(key, node, to, mistakes);
+		return;
+	}
 	if (!is_kind(key, node, TREE_LIST, mistakes))
 		return;
 	if (!node->first)

@@ -35,6 +35,7 @@
 #define HTTP	  "services[].http"
 #define HEADERS	  "services[].http.headers"
 #define LOG	  "services[].http.access_log"
+#define PAGE	  "services[].http.error_page[]"
 #define ROUTE	  "services[].routes[]"
 #define AGENT	  "agent"
 #define METRICS	  "metrics"
@@ -216,6 +217,13 @@ static const struct config_key keys[] = {
 	  .values = "a file, journal, or {to: FILE, format: FORMAT}",
 	  .usual = "nothing is written",
 	  .purpose = "where a line for each request is written" },
+	{ .section = HTTP,
+	  .name = "error_page",
+	  .kind = CONFIG_SECTIONS,
+	  .single = true,
+	  .open = draft_open_error_page,
+	  .usual = "short answers in plain text",
+	  .purpose = "files that are the bodies of a worker's own answers to requests" },
 	TEXT(HTTP, "affinity", false, "none or cookie", "none", draft_take_affinity,
 	     "cookie: a number in a cookie is hashed instead of the client's address, so that clients behind one "
 	     "address have instances of their own, and each comes back to its one"),
@@ -232,6 +240,17 @@ static const struct config_key keys[] = {
 	     "the file, which is opened anew when it was renamed; or the journal"),
 	TEXT(LOG, "format", false, "combined or json", "combined", draft_take_log_format,
 	     "how a line is written: as Apache and nginx do, or as an object"),
+
+	{ .section = PAGE,
+	  .name = "status",
+	  .kind = CONFIG_TEXTS,
+	  .needed = true,
+	  .single = true,
+	  .take = draft_take_error_status,
+	  .values = "a status, as 503, or a list of them",
+	  .purpose = "the answers that have this body" },
+	TEXT(PAGE, "file", true, PATH_VALUES, NULL, draft_take_error_file,
+	     "the file, of at most 64 KiB; its name's end says what it is, and without a known one it is HTML"),
 
 	TEXT(ROUTE, "path", true, "a path that begins with '/'", NULL, draft_take_route_path,
 	     "requests for it and for all below it; the longest that fits counts"),

@@ -216,6 +216,31 @@ static void diff_certificates(struct diff *diff, char sign, const struct model_s
 			    service->name);
 }
 
+static bool has_page(const struct rcxlb_http *http, const char *file, const char *statuses)
+{
+	char own[HTTP_STATUSES_LEN];
+
+	for (uint32_t i = 0; i < http->error_pages; i++)
+		if (!strcmp(http->error_page[i].file, file) && !strcmp(http_error_statuses(http, i, own), statuses))
+			return true;
+	return false;
+}
+
+/* Error pages that `service` has and `other`, NULL for nobody, has not. */
+static void diff_pages(struct diff *diff, char sign, const struct model_service *service,
+		       const struct model_service *other)
+{
+	const struct rcxlb_http *http = &service->http;
+	char statuses[HTTP_STATUSES_LEN];
+
+	for (uint32_t i = 0; i < http->error_pages; i++) {
+		http_error_statuses(http, i, statuses);
+		if (!other || !has_page(&other->http, http->error_page[i].file, statuses))
+			say(diff, "%c error page %s for %s of %s", sign, http->error_page[i].file, statuses,
+			    service->name);
+	}
+}
+
 static bool sets(const struct rcxlb_http *http, const char *name, const char *value)
 {
 	for (uint32_t i = 0; i < http->headers; i++)
@@ -224,7 +249,7 @@ static bool sets(const struct rcxlb_http *http, const char *name, const char *va
 	return false;
 }
 
-/* Proxies and header fields that `service` has and `other`, NULL for nobody, has not. */
+/* Proxies, header fields and error pages that `service` has and `other`, NULL for nobody, has not. */
 static void diff_http(struct diff *diff, char sign, const struct model_service *service,
 		      const struct model_service *other)
 {
@@ -239,6 +264,7 @@ static void diff_http(struct diff *diff, char sign, const struct model_service *
 		if (!other || !sets(&other->http, http->header[i].name, http->header[i].value))
 			say(diff, "%c header %s: %s of %s", sign, http->header[i].name, http->header[i].value,
 			    service->name);
+	diff_pages(diff, sign, service, other);
 }
 
 static const char *route_end(const struct model *model, const struct rcxlb_http *http, uint32_t route)

@@ -2,8 +2,11 @@
 #include "core/http.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "core/http_own.h"
+#include "core/number.h"
 #include "core/path.h"
 #include "core/prefix.h"
 
@@ -134,6 +137,45 @@ int http_log_format(struct rcxlb_http *http, const char *text, struct error *err
 const char *http_log_format_name(const struct rcxlb_http *http)
 {
 	return http->access_log_json ? "json" : "combined";
+}
+
+uint32_t http_error_page_of(const struct rcxlb_http *http, int status)
+{
+	for (uint32_t i = 0; i < http->error_pages && i < RCXLB_MAX_ERROR_PAGES; i++)
+		for (uint32_t k = 0; k < RCXLB_ERROR_STATUSES && http->error_page[i].status[k]; k++)
+			if (http->error_page[i].status[k] == status)
+				return i;
+	return RCXLB_MAX_ERROR_PAGES;
+}
+
+/* As many as there are statuses, each once: there is room. */
+int http_error_status(struct rcxlb_http *http, uint32_t page, const char *text, struct error *error)
+{
+	__u16 *to = http->error_page[page].status;
+	unsigned long status;
+
+	if (number_parse(text, 400, 599, &status) || http_own_statuses[http_own_index((int)status)] != status)
+		return failed(error, -EINVAL,
+			      "'%s' is no error that a worker answers with itself; those are 400, 408, 413, 414, 417, "
+			      "421, 431, 501, 502, 503, 504 and 505",
+			      text);
+	if (http_error_page_of(http, (int)status) < RCXLB_MAX_ERROR_PAGES)
+		return failed(error, -EEXIST, "there is an error page for %s already; take one of them out", text);
+	while (*to)
+		to++;
+	*to = (__u16)status;
+	return 0;
+}
+
+char *http_error_statuses(const struct rcxlb_http *http, uint32_t page, char to[HTTP_STATUSES_LEN])
+{
+	size_t used = 0;
+
+	to[0] = 0;
+	for (uint32_t k = 0; k < RCXLB_ERROR_STATUSES && http->error_page[page].status[k]; k++)
+		used += (size_t)snprintf(to + used, HTTP_STATUSES_LEN - used, "%s%u", k ? ", " : "",
+					 http->error_page[page].status[k]);
+	return to;
 }
 
 int http_trust(struct rcxlb_http *http, const char *text, struct error *error)

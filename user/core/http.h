@@ -51,6 +51,19 @@ bool http_logs_to_journal(const char *to);
 int http_log_format(struct rcxlb_http *http, const char *text, struct error *error);
 const char *http_log_format_name(const struct rcxlb_http *http);
 
+/*
+ * Each status that an error page is for, of those in http_own.h which are errors: 0; or -EINVAL, -EEXIST when it has a
+ * page already, with a sentence. There are RCXLB_MAX_ERROR_PAGES of them, so that each status could have its own.
+ */
+int http_error_status(struct rcxlb_http *http, uint32_t page, const char *text, struct error *error);
+
+/* The statuses of a page as "502, 503". `to` holds HTTP_STATUSES_LEN bytes. Returns `to`. */
+#define HTTP_STATUSES_LEN (5 * RCXLB_ERROR_STATUSES + 1)
+char *http_error_statuses(const struct rcxlb_http *http, uint32_t page, char to[HTTP_STATUSES_LEN]);
+
+/* The page for a status; RCXLB_MAX_ERROR_PAGES: none. */
+uint32_t http_error_page_of(const struct rcxlb_http *http, int status);
+
 /* One more proxy, or CIDR block of them, whose forwarding headers are believed. 0; or -EINVAL, -E2BIG or -EEXIST with a
  * sentence. */
 int http_trust(struct rcxlb_http *http, const char *text, struct error *error);

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "proxy/http_own.h"
+#include "core/http_own.h"
 #include "proxy/ktls.h"
 #include "proxy/path.h"
 #include "proxy/relay.h"

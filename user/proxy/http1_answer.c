@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/http1_answer.h"
 
+#include <string.h>
+
 #include "proxy/http1_date.h"
 #include "proxy/http1_host.h"
 
@@ -35,14 +37,17 @@ ssize_t http1_answer_write(const struct http1_answer *answer, char *to, size_t r
 {
 	struct http1_out out = { to, to + room, false };
 	const struct phrase *phrase = phrases;
+	const char *type = answer->type ? answer->type : "text/plain";
 
 	while (phrase->status != answer->status && phrase->status != 500)
 		phrase++;
 	HTTP1_PUT(&out, "HTTP/1.1 ");
 	http1_put(&out, phrase->line);
 	/* 414 and 501 may be cached when nothing speaks against it, RFC 9110 15.1. */
-	HTTP1_PUT(&out, "\r\nContent-Type: text/plain\r\nCache-Control: no-store\r\nContent-Length: ");
-	http1_put_decimal(&out, phrase->line.length + 1);
+	HTTP1_PUT(&out, "\r\nContent-Type: ");
+	http1_put(&out, (struct http1_span){ type, strlen(type) });
+	HTTP1_PUT(&out, "\r\nCache-Control: no-store\r\nContent-Length: ");
+	http1_put_decimal(&out, answer->type ? answer->size : phrase->line.length + 1);
 	HTTP1_PUT(&out, "\r\n");
 	http1_put_date(&out, answer->date);
 	if (answer->retry_after) {
@@ -55,7 +60,7 @@ ssize_t http1_answer_write(const struct http1_answer *answer, char *to, size_t r
 	else if (answer->http10)
 		HTTP1_PUT(&out, "Connection: keep-alive\r\n");
 	HTTP1_PUT(&out, "\r\n");
-	if (!answer->head) {
+	if (!answer->head && !answer->type) {
 		http1_put(&out, phrase->line);
 		HTTP1_PUT(&out, "\n");
 	}

@@ -16,10 +16,12 @@ struct http1_answer {
 	bool head;		  /* to HEAD: without the body */
 	bool keep;		  /* the connection stays open. Never after HTTP1_FAILED. */
 	bool http10;		  /* the client speaks HTTP/1.0, where keeping must be said */
+	const char *type;	  /* of a body that is not written here but follows; NULL: it is the status, in words */
+	size_t size;		  /* of that */
 	int64_t date;		  /* when it is given, in seconds since 1970, RFC 9110 6.6.1; 0: not said */
 };
 
-/* Writes head and body. Returns the bytes written, or -ENOSPC. */
+/* Writes head and body, or the head of a body that follows. Returns the bytes written, or -ENOSPC. */
 ssize_t http1_answer_write(const struct http1_answer *answer, char *to, size_t room);
 
 /*

@@ -112,7 +112,7 @@ void http_parse_answer(struct http_conversation *c)
 {
 	struct http_exchange *x = c->exchange;
 
-	while (x->heard && !x->answer.ended && !x->switched && c->state == HTTP_TALKING) {
+	while (x->heard && !x->own && !x->answer.ended && !x->switched && c->state == HTTP_TALKING) {
 		struct http1_event event;
 
 		/* Interim answers go first: an answer of our own could not take their place in mid-sentence. */
@@ -167,12 +167,37 @@ bool http_read_instance(struct http_conversation *c)
 	return true;
 }
 
+/* What there is room for of a page, the body of the worker's own answer. False: no memory. */
+static bool put_page(struct http_conversation *c)
+{
+	struct http_exchange *x = c->exchange;
+	size_t room;
+	char *to = http_half_room(&x->answer, &c->shared->buffers, &room);
+
+	if (!to)
+		return false;
+	if (room > x->rest.length)
+		room = x->rest.length;
+	memcpy(to, x->rest.at, room);
+	http_half_wrote(&x->answer, room);
+	x->rest.at += room;
+	x->rest.length -= room;
+	x->answer.ended = !x->rest.length;
+	return true;
+}
+
 void http_send_answer(struct http_conversation *c)
 {
 	struct http_exchange *x = c->exchange;
 	__u64 *total = &c->counters->sum.bytes_down, before = *total;
-	int err = http_half_send(&x->answer, &c->shared->buffers, &c->client, total);
+	int err = 0;
 
+	do {
+		if (x->rest.length && !put_page(c))
+			err = -ENOMEM;
+		else
+			err = http_half_send(&x->answer, &c->shared->buffers, &c->client, total);
+	} while (!err && x->rest.length);
 	x->sent += *total - before;
 	if (*total != before)
 		c->moved_ms = c->now_ms;

@@ -52,6 +52,7 @@ bool http_exchange_begin(struct http_exchange *exchange, struct buffers *buffers
 	/* Surplus bytes of an instance are no answer to what follows. */
 	http_half_drop_input(&exchange->answer, buffers);
 	exchange->status = 0;
+	exchange->rest = (struct http1_span){ NULL, 0 };
 	exchange->affinity = 0;
 	exchange->newcomer = false;
 	exchange->sent = exchange->heads = 0;

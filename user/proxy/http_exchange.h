@@ -15,6 +15,7 @@ struct http_exchange {
 	bool newcomer;	      /* it is to be told that by a cookie */
 	uint32_t service;     /* whose instances may be asked */
 	struct buffer *note;  /* a struct http_log_note for the access log, until it is written; NULL: none */
+	struct http1_span rest; /* of a page, the body of the worker's own answer: not yet written */
 	int64_t came_ms;      /* the request's first byte */
 	int status;	      /* of the answer, when its head was written; 0: not yet */
 	uint64_t sent, heads; /* bytes given to the client; and of heads that were written for it */

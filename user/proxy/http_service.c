@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/http.h"
 #include "core/prefix.h"
 
 #define HEAD_MIN 64
@@ -56,7 +57,17 @@ static int read_headers(struct http_service *service, struct error *error)
 	return 0;
 }
 
-int http_service_new(const struct rcxlb_http *said, struct http_service **ret, struct error *error)
+static int copy_pages(struct http_service *service, const struct http_page *pages, struct error *error)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; pages && i < service->said.error_pages && i < RCXLB_MAX_ERROR_PAGES && !err; i++)
+		err = http_page_copy(&pages[i], &service->page[i]);
+	return err ? failed(error, err, "no memory for error pages") : 0;
+}
+
+int http_service_new(const struct rcxlb_http *said, const struct http_page *pages, struct http_service **ret,
+		     struct error *error)
 {
 	struct http_service *service = calloc(1, sizeof(*service));
 	int err;
@@ -66,8 +77,10 @@ int http_service_new(const struct rcxlb_http *said, struct http_service **ret, s
 	service->said = *said;
 	read_limits(service);
 	err = read_headers(service, error);
+	if (!err)
+		err = copy_pages(service, pages, error);
 	if (err) {
-		free(service);
+		http_service_free(service);
 		return err;
 	}
 	*ret = service;
@@ -76,9 +89,19 @@ int http_service_new(const struct rcxlb_http *said, struct http_service **ret, s
 
 void http_service_free(struct http_service *service)
 {
-	if (service)
-		http_access_free(service->access);
+	if (!service)
+		return;
+	for (int i = 0; i < RCXLB_MAX_ERROR_PAGES; i++)
+		http_page_free(&service->page[i]);
+	http_access_free(service->access);
 	free(service);
+}
+
+const struct http_page *http_service_page(const struct http_service *service, int status)
+{
+	uint32_t page = http_error_page_of(&service->said, status);
+
+	return page < RCXLB_MAX_ERROR_PAGES && service->page[page].bytes ? &service->page[page] : NULL;
 }
 
 bool http_service_trusts(const struct http_service *service, const struct rcxlb_endpoint *client)

@@ -143,7 +143,8 @@ static void own(struct http_conversation *c, ssize_t n, int status, bool keep)
 	x->heads += head_of(x, (size_t)n);
 	http_half_wrote(&x->answer, (size_t)n);
 	x->reply = (struct http1_reply){ .keep = keep };
-	x->own = x->answer.begun = x->answer.ended = true;
+	x->own = x->answer.begun = true;
+	x->answer.ended = !x->rest.length;
 	http_count_answer(c, status);
 	c->counters->sum.own_answers[http_own_index(status)]++;
 	http_enter(c, HTTP_TALKING);
@@ -153,6 +154,7 @@ void http_answer(struct http_conversation *c, int status)
 {
 	struct http_exchange *x = c->exchange;
 	struct buffers *buffers = &c->shared->buffers;
+	const struct http_page *page = http_service_page(c->service, status);
 	struct http1_answer answer = {
 		.status = status,
 		.retry_after = status == 503 ? RETRY_AFTER_S : 0,
@@ -165,6 +167,10 @@ void http_answer(struct http_conversation *c, int status)
 	size_t room;
 	char *to;
 
+	if (page) {
+		answer.type = page->type;
+		answer.size = page->size;
+	}
 	x->halted = true;
 	http_note(c);
 	/* Half of an interim answer cannot be taken back. */
@@ -182,6 +188,8 @@ void http_answer(struct http_conversation *c, int status)
 	to = http_half_room(&x->answer, buffers, &room);
 	if (to)
 		n = http1_answer_write(&answer, to, room);
+	if (page && !answer.head)
+		x->rest = (struct http1_span){ page->bytes, page->size };
 	own(c, n, status, answer.keep);
 }
 

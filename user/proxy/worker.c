@@ -206,7 +206,7 @@ static void lower_connections(struct worker_limits *limits)
 static int start_http(struct worker *worker, const struct worker_service *given, struct connection_service *service,
 		      struct error *error)
 {
-	int err = http_service_new(given->http, &service->http, error);
+	int err = http_service_new(given->http, given->pages, &service->http, error);
 
 	if (err || !given->access_log)
 		return err;

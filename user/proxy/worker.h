@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "proxy/counters.h"
+#include "proxy/http_page.h"
 #include "proxy/tls.h"
 #include "rcxlb/abi.h"
 
@@ -73,6 +74,7 @@ struct worker_service {
 	const char *name;		/* must outlive the worker; only with `http` and `access_log` it is needed */
 	int access_log; /* with `http`: a non-blocking pipe's end for a line of each request; the caller's. 0: none */
 	const struct rcxlb_http *http; /* what is done with requests; NULL: they are not parsed */
+	const struct http_page *pages; /* with `http`: its error pages, in their order; NULL: there are none */
 	/*
 	 * Clients speak first, as in HTTP: no instance is chosen and connected to before a byte has come, so that the
 	 * idle connections which browsers make in advance cost it nothing.
@@ -96,8 +98,8 @@ struct worker_config {
 struct worker;
 
 /*
- * Starts to accept, and has the process ignore SIGPIPE. The configuration is copied (the PEM bytes are used only in
- * here). Each connection takes two descriptors: limits.connections is lowered to what RLIMIT_NOFILE permits. -errno
+ * Starts to accept, and has the process ignore SIGPIPE. The configuration is copied (PEM bytes and pages are used only
+ * in here). Each connection takes two descriptors: limits.connections is lowered to what RLIMIT_NOFILE permits. -errno
  * with a sentence; *warning is what should be mended in a certificate, or empty.
  */
 int worker_new(const struct worker_config *config, struct worker **ret, struct error *warning, struct error *error);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "proxy/http_own.h"
+#include "core/http_own.h"
 
 const uint16_t http_own_statuses[HTTP_OWN_STATUSES] = { 301, 308, 400, 408, 413, 414, 417,
 							421, 431, 501, 502, 503, 504, 505 };

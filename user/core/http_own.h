@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Which answers a worker gives itself. Pure. */
-#ifndef PROXY_HTTP_OWN_H
-#define PROXY_HTTP_OWN_H
+#ifndef CORE_HTTP_OWN_H
+#define CORE_HTTP_OWN_H
 
 #include <stdint.h>
 
