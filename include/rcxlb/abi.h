@@ -191,6 +191,7 @@ struct rcxlb_http {
 		char file[RCXLB_PATH_LEN];
 		__u16 status[RCXLB_ERROR_STATUSES]; /* the worker's own answers that have it as their body; 0: no more */
 	} error_page[RCXLB_MAX_ERROR_PAGES];
+	char acme[RCXLB_PATH_LEN]; /* a folder with answers to challenges of a certificate authority; empty: none */
 };
 
 /* Map `proxy`, by service id: the PROXY protocol. */
@@ -573,7 +574,7 @@ RCXLB_SIZE(rcxlb_members, 128);
 RCXLB_SIZE(rcxlb_check, 408);
 RCXLB_SIZE(rcxlb_settings, 24);
 RCXLB_SIZE(rcxlb_tls, 3080);
-RCXLB_SIZE(rcxlb_http, 10712);
+RCXLB_SIZE(rcxlb_http, 10904);
 RCXLB_SIZE(rcxlb_prefix, 20);
 RCXLB_SIZE(rcxlb_table, 395280);
 RCXLB_SIZE(rcxlb_backend, 80);

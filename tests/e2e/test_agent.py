@@ -36,12 +36,6 @@ def await_agents(lab, wanted):
     wait_equal(lambda: agent.agents_of(lab), wanted, "agents")
 
 
-def supervisor(lab):
-    """Its process id."""
-    names = {number: Path(f"/proc/{number}/comm").read_text(encoding="ascii").strip() for number in lab.host.pids()}
-    return next(number for number, name in names.items() if name == "rcxlb-super")
-
-
 def end(lab, number):
     lab.rcxlb("unload")
     assert not agent.is_alive(number)
@@ -117,14 +111,14 @@ def test_after_its_end_load_starts_another(lab, how):
 def test_a_hangup_does_not_end_it(lab):
     """In the background there is no terminal: whoever sends it means something else."""
     number = agent.load(lab)
-    helper = supervisor(lab)
+    helper = agent.supervisor_of(lab)
     for process in (number, helper):
         os.kill(process, signal.SIGHUP)
     with Follower(lab) as follower:
         lab.rcxlb("backends", "add", ONE)
         follower.await_event(event="published")
         assert not follower.all(event="error")
-    assert (agent.pid(lab), supervisor(lab)) == (number, helper)
+    assert (agent.pid(lab), agent.supervisor_of(lab)) == (number, helper)
 
 
 @contextlib.contextmanager
@@ -186,7 +180,7 @@ def test_the_end_of_the_supervisor_is_told_and_checks_go_on(lab):
     moody = Moody(lab, 3001)
     number = agent.load(lab, 3001)
     with Follower(lab) as follower:
-        os.kill(supervisor(lab), signal.SIGKILL)
+        os.kill(agent.supervisor_of(lab), signal.SIGKILL)
         assert "supervisor" in follower.await_event(event="error")["error"]
         checks = sum(moody.checks().values())
         wait_until(lambda: sum(moody.checks().values()) > checks + 1, "checks go on")
@@ -199,7 +193,7 @@ def test_the_end_of_the_supervisor_is_the_foreground_s_too(lab):
     manager = Manager(lab)
     with foreground(lab, NOTIFY_SOCKET=str(manager.path)) as process:
         assert manager.hear() == "READY=1"
-        os.kill(supervisor(lab), signal.SIGKILL)
+        os.kill(agent.supervisor_of(lab), signal.SIGKILL)
         assert process.wait(COMMAND_SECONDS) == 1
         assert "supervisor" in process.stderr.read()
 

@@ -47,7 +47,7 @@ static const char everything[] =
     "    error_page: [{status: [502, 503], file: /etc/e.html}, {status: 413, file: /etc/f.txt}]}\n"
     "  accept_proxy: [10.1.0.0/16, \"2001:db8:1::/48\"]\n"
     "  send_proxy: v2\n"
-    "- {name: plain, listen: [\"*:8080\"], redirect: https, routes: [{path: /a, service: other}]}\n"
+    "- {name: plain, listen: [\"*:8080\"], redirect: https, acme: /var/www, routes: [{path: /a, service: other}]}\n"
     "- {name: usual, listen: [\"*:8081\"], http: true,\n"
     "   routes: [{path: /websocket, service: other}, {path: /sockjs, service: rocketchat}]}\n"
     "metrics: {listen: off}\n"
@@ -119,6 +119,7 @@ static void every_key_of_http_has_its_effect(void **state)
 	assert_int_equal(http->answer_ms, 3000);
 	assert_string_equal(http->access_log, "/var/log/a.log");
 	assert_int_equal(http->access_log_json, 1);
+	assert_string_equal(redirect->acme, "/var/www");
 	assert_int_equal(http->error_pages, 2);
 	assert_string_equal(http->error_page[0].file, "/etc/e.html");
 	assert_int_equal(http_error_page_of(http, 502), 0);
@@ -139,6 +140,7 @@ static void every_key_of_http_has_its_effect(void **state)
 	assert_string_equal(http->header[1].value, "ü");
 	http_defaults(&wanted, RCXLB_HTTP_REDIRECT);
 	assert_int_equal(http_route(&wanted, "/a", 1, &error), 0);
+	strcpy(wanted.acme, "/var/www");
 	assert_memory_equal(redirect, &wanted, sizeof(wanted));
 	http_defaults(&wanted, RCXLB_HTTP_PARSED);
 	assert_int_equal(http_route(&wanted, "/websocket", 1, &error), 0);
@@ -248,7 +250,7 @@ static void draw_pages(struct rcxlb_http *to)
 	for (int i = 0; i < HTTP_OWN_STATUSES; i++) {
 		uint32_t page = draw(RCXLB_MAX_ERROR_PAGES);
 
-		if (http_own_statuses[i] < 400)
+		if (http_own_statuses[i] < 400 || http_own_statuses[i] == 404)
 			continue;
 		if (page > to->error_pages || page == RCXLB_MAX_ERROR_PAGES)
 			page = to->error_pages;
@@ -314,6 +316,8 @@ static void draw_service(struct model *model, int number)
 		if (service.http.flags && service.hash == RCXLB_HASH_CLIENT && service.balance != RCXLB_BALANCE_LEAST)
 			assert_int_equal(http_set_affinity(&service.http, draw(2) ? "cookie" : "none", &error), 0);
 		service.tls.certificates = draw(3);
+		if (service.http.flags && draw(2))
+			strcpy(service.http.acme, "/var/www: \"x\"");
 	} else {
 		http_defaults(&service.http, RCXLB_HTTP_REDIRECT);
 	}

@@ -136,6 +136,12 @@ static const struct {
 	  "'health': the service has redirect" },
 	{ "backends of a redirection", LISTEN "  redirect: https\n- name: b\n  listen: [\"*:81\"]\n  backends_of: a\n",
 	  7, "'a': that service has redirect, and no backends" },
+	{ "challenges where no HTTP is", LISTEN "  acme: /var/www\n", 4, "'acme': paths are known where HTTP is parsed" },
+	{ "challenges from nowhere", LISTEN "  redirect: https\n  acme: www\n", 5, "'www': the path 'www' must begin" },
+	{ "challenges from a folder and by a route",
+	  LISTEN "  redirect: https\n  acme: /var/www\n  routes:\n  - {path: /.well-known/acme-challenge, service: b}\n"
+		 "- {name: b, listen: [\"*:81\"]}\n",
+	  7, "'/.well-known/acme-challenge': the service has acme" },
 	{ "an access log in a folder from nowhere", LISTEN "  http: {access_log: access.log}\n", 4,
 	  "'access.log': the path 'access.log' must begin with '/'" },
 	{ "an access log of a kind that does not exist", LISTEN "  http: {access_log: {to: journal, format: xml}}\n", 4,

@@ -112,6 +112,7 @@ static int prepare_service(const struct crew *crew, struct start *start, uint32_
 		.name = wished->name,
 		.http = wished->http.flags ? &wished->http : NULL,
 		.pages = start->material->page[id],
+		.challenges = crew->means->challenges,
 		.access_log = log < 0 ? 0 : log,
 		.proxy = &wished->proxy,
 	};
@@ -182,6 +183,7 @@ static _Noreturn void be_worker(const struct crew *crew, uint32_t number, struct
 		close_listeners(other);
 	close(crew->means->private);
 	recorders_leave(crew->means->recorders);
+	webroot_seal(crew->means->challenges);
 	err = desk_open(crew->means->watch, &work.desk, &error);
 	watch_close(crew->means->watch);
 	if (!err)

@@ -4,6 +4,7 @@
 #define AGENT_CREW_H
 
 #include "agent/recorder.h"
+#include "agent/webroot.h"
 #include "agent/work.h"
 #include "core/error.h"
 #include "core/model.h"
@@ -16,6 +17,7 @@ struct crew_means {
 	struct watch *watch;
 	const struct work_tickets *tickets;
 	const struct recorders *recorders;
+	struct http_challenges *challenges;
 	int private; /* a descriptor that workers must not keep */
 };
 

@@ -19,6 +19,7 @@
 #include "agent/log.h"
 #include "agent/material.h"
 #include "agent/process.h"
+#include "agent/webroot.h"
 #include "agent/work.h"
 #include "dataplane/staff.h"
 #include "dataplane/watch.h"
@@ -41,6 +42,7 @@ struct supervisor {
 	uint64_t rotated;	 /* the ticket keys */
 	uint64_t retry;		 /* not before */
 	uint64_t buried;	 /* when it was last looked for workers that are no more */
+	struct error lacked;	 /* a folder of challenges: told once */
 	struct error said;	 /* why there is no crew, or not the wished one: told once */
 	bool stale;		 /* what the crew works with is not what is wished */
 	bool changed;		 /* since it was started; else it only lacks a service, as another one would now */
@@ -188,6 +190,7 @@ static void look(struct supervisor *supervisor)
 	follow_files(supervisor);
 	if (recorders_follow(&supervisor->recorders, supervisor->model, &error))
 		log_line("%s", error.text);
+	webroot_look(supervisor->means.challenges, supervisor->model, &supervisor->lacked);
 	change_crew(supervisor);
 	bury_dead(supervisor, crew_reap(supervisor->crew)); /* before others have their addresses */
 	crew_mend(supervisor->crew);
@@ -205,7 +208,9 @@ static int begin(struct supervisor *supervisor, struct error *error)
 	supervisor->spare = calloc(1, sizeof(*supervisor->spare));
 	supervisor->tickets =
 	    mmap(NULL, sizeof(*supervisor->tickets), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (!supervisor->model || !supervisor->spare || supervisor->tickets == MAP_FAILED)
+	supervisor->means.challenges = webroot_new();
+	if (!supervisor->means.challenges || !supervisor->model || !supervisor->spare ||
+	    supervisor->tickets == MAP_FAILED)
 		return failed(error, -ENOMEM, "out of memory");
 	supervisor->means.tickets = supervisor->tickets;
 	supervisor->means.recorders = &supervisor->recorders;

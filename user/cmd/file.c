@@ -88,6 +88,27 @@ static void check_pages(const struct config *config, struct mistakes *mistakes)
 	mistakes_sort(mistakes);
 }
 
+int folder_check(const char *folder, struct error *error)
+{
+	struct stat stat_of;
+
+	if (stat(folder, &stat_of) || !S_ISDIR(stat_of.st_mode))
+		return failed(error, -ENOENT, "there is no folder %s; make it: mkdir -p %s", folder, folder);
+	return 0;
+}
+
+static void check_folders(const struct config *config, struct mistakes *mistakes)
+{
+	struct error error;
+
+	for (uint32_t id = 0; id < RCXLB_MAX_SERVICES; id++) {
+		const struct model_service *service = &config->model.service[id];
+
+		if (service->name[0] && service->http.acme[0] && folder_check(service->http.acme, &error))
+			mistake_from(mistakes, config->acme[id], service->name, &error);
+	}
+}
+
 /* Said now, and not by the log of a process that comes later. */
 static int check_logs(const struct model *model, struct error *error)
 {
@@ -127,6 +148,7 @@ int file_read(const char *path, struct config *ret, struct error *error)
 		return failed(error, err, "out of memory");
 	if (!err) {
 		certificates_check_file(ret, &mistakes);
+		check_folders(ret, &mistakes);
 		check_pages(ret, &mistakes);
 	}
 	return mistakes.count ? print_mistakes(path, &mistakes, error) : check_logs(&ret->model, error);

@@ -14,4 +14,7 @@
  */
 int file_read(const char *path, struct config *ret, struct error *error);
 
+/* -ENOENT with a sentence: there is no such folder. */
+int folder_check(const char *folder, struct error *error);
+
 #endif

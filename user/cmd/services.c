@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cmd/certificates.h"
+#include "cmd/file.h"
 #include "cmd/commands.h"
 #include "cmd/print.h"
 #include "config/header.h"
@@ -211,7 +212,8 @@ static int wished_redirect(const struct arguments *arguments, struct rcxlb_http 
 	for (uint32_t i = 0; i < arguments->options && !err; i++) {
 		const char *name = arguments->option[i]->name;
 
-		if (strcmp(name, "--redirect") && strcmp(name, "--listen") && strcmp(name, "--accept-proxy"))
+		if (strcmp(name, "--redirect") && strcmp(name, "--listen") && strcmp(name, "--accept-proxy") &&
+		    strcmp(name, "--acme"))
 			err = failed(error, -EINVAL,
 				     "--redirect and %s exclude each other: the service asks no backend and does "
 				     "nothing else",
@@ -221,14 +223,29 @@ static int wished_redirect(const struct arguments *arguments, struct rcxlb_http 
 	return err;
 }
 
+static int wished_acme(const struct arguments *arguments, struct rcxlb_http *to, struct error *error)
+{
+	const char *folder = argument(arguments, "--acme");
+	int err = folder ? path_set(to->acme, folder, error) : 0;
+
+	if (!err && folder && !to->flags)
+		err = failed(error, -EINVAL,
+			     "--acme needs --redirect https or --http: paths are known where HTTP is parsed");
+	return err || !folder ? err : folder_check(folder, error);
+}
+
 static int wished_http(const struct arguments *arguments, struct rcxlb_http *to, struct error *error)
 {
-	int err;
+	int err = 0;
 
 	if (argument(arguments, "--redirect"))
-		return wished_redirect(arguments, to, error);
-	http_defaults(to, argument(arguments, "--http") ? RCXLB_HTTP_PARSED : 0);
-	err = take_each(arguments, "--trusted-proxy", to, http_trust, error);
+		err = wished_redirect(arguments, to, error);
+	else
+		http_defaults(to, argument(arguments, "--http") ? RCXLB_HTTP_PARSED : 0);
+	if (!err)
+		err = wished_acme(arguments, to, error);
+	if (!err)
+		err = take_each(arguments, "--trusted-proxy", to, http_trust, error);
 	return err ? err : take_each(arguments, "--set-header", to, header_set_line, error);
 }
 
@@ -331,6 +348,10 @@ static const struct option_spec options[] = {
 	{ "--set-header", NULL, "NAME:VALUE", "add: backends get it instead of the client's; may be repeated", true },
 	{ "--redirect", NULL, "https", "add: it answers every request with the https address, and has no backends",
 	  false },
+	{ "--acme", NULL, "FOLDER",
+	  "add: with --redirect or --http: challenges of a certificate authority are answered from there, where "
+	  "certbot --webroot puts the answers",
+	  false },
 	{ "--accept-proxy", NULL, "CIDR",
 	  "add: connections from there begin with a header of the PROXY protocol, which names the client; may be "
 	  "repeated",
@@ -357,11 +378,11 @@ const struct command command_services = {
 	.name = "services",
 	.usage = "[list]\nadd NAME --listen ADDR:PORT... [--hash tuple|client] [--balance RULE] [--load-factor FACTOR] "
 		 "[--blocked-ms MS] [--slow-start-ms MS] [--certificate FILE --key FILE]... [--http] "
-		 "[--trusted-proxy CIDR]... [--set-header NAME:VALUE]... [--accept-proxy CIDR]... "
+		 "[--trusted-proxy CIDR]... [--set-header NAME:VALUE]... [--acme FOLDER] [--accept-proxy CIDR]... "
 		 "[--send-proxy v2] [--check auto|off|tcp|http] [--check-path PATH] "
 		 "[--check-host HOST] [--check-status STATUS] [--check-body TEXT] [--check-interval-ms MS] "
 		 "[--check-timeout-ms MS] [--rise N] [--fall N]\n"
-		 "add NAME --listen ADDR:PORT... --redirect https [--accept-proxy CIDR]...\ndel NAME",
+		 "add NAME --listen ADDR:PORT... --redirect https [--acme FOLDER] [--accept-proxy CIDR]...\ndel NAME",
 	.summary = "what clients dial: list, add or change, delete",
 	.verbs = verbs,
 	.options = options,

@@ -127,6 +127,7 @@ static void note_lines(struct builder *builder, uint32_t index)
 			.certificate = draft_line(&service->tls[i].head, TLS, "certificate"),
 			.key = draft_line(&service->tls[i].head, TLS, "key"),
 		};
+	builder->to->acme[index] = draft_line(&service->head, SERVICE, "acme");
 	for (uint32_t i = 0; i < service->http.http.error_pages; i++)
 		builder->to->error_page[index][i] = draft_line(&service->http.error_page[i].head, PAGE, "file");
 }
@@ -166,6 +167,11 @@ static void build_service(struct builder *builder, uint32_t index)
 		check_redirect(builder, service);
 		http_defaults(&wished.http, RCXLB_HTTP_REDIRECT);
 	}
+	if (wished.http.flags)
+		memcpy(wished.http.acme, service->acme, sizeof(wished.http.acme));
+	else if (service->acme[0])
+		mistake(builder->mistakes, draft_line(&service->head, SERVICE, "acme"), "acme",
+			"paths are known where HTTP is parsed: add redirect: https, or http: {}, to the service");
 	model_service_set(&builder->to->model, &wished, &ignored); /* why it may fail has been noted */
 }
 
@@ -314,6 +320,15 @@ static uint32_t route_end(struct builder *builder, const struct draft_service *s
 	return to && end != service ? to - builder->to->model.service : RCXLB_MAX_SERVICES;
 }
 
+/* Where challenges of a certificate authority are, or a part of it. */
+static bool is_challenges(const char *path)
+{
+	const char challenges[] = HTTP_CHALLENGE_PATH;
+	const size_t length = sizeof(challenges) - 2; /* without the final slash */
+
+	return !strncmp(path, challenges, length) && (!path[length] || path[length] == '/');
+}
+
 static void build_routes(struct builder *builder, const struct draft_service *service)
 {
 	struct model_service *to = model_service_find(&builder->to->model, service->service.name);
@@ -324,7 +339,12 @@ static void build_routes(struct builder *builder, const struct draft_service *se
 			"paths are known where HTTP is parsed: add http: {} to the service");
 	for (uint32_t i = 0; to && i < service->routes; i++) {
 		const struct draft_route *route = &service->route[i];
-		uint32_t end = route->service[0] ? route_end(builder, service, route) : RCXLB_MAX_SERVICES;
+		uint32_t end;
+
+		if (service->acme[0] && is_challenges(route->path))
+			mistake(builder->mistakes, draft_line(&route->head, ROUTE, "path"), route->path,
+				"the service has acme, which answers what is below it; take one of the two out");
+		end = route->service[0] ? route_end(builder, service, route) : RCXLB_MAX_SERVICES;
 
 		if (route->path[0] && end < RCXLB_MAX_SERVICES && http_route(&to->http, route->path, end, &error))
 			mistake_from(builder->mistakes, draft_line(&route->head, ROUTE, "path"), route->path, &error);

@@ -307,6 +307,11 @@ int draft_take_redirect(const struct draft_value *value, void *service, struct e
 	return http_redirect_check(value->text, error);
 }
 
+int draft_take_acme(const struct draft_value *value, void *service, struct error *error)
+{
+	return path_set(((struct draft_service *)service)->acme, value->text, error);
+}
+
 int draft_take_forwarded(const struct draft_value *value, void *http, struct error *error)
 {
 	(void)http;

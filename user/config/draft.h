@@ -76,6 +76,7 @@ struct draft_service {
 	uint32_t certificates;
 	struct draft_tls tls[RCXLB_MAX_CERTIFICATES];
 	struct draft_http http;
+	char acme[RCXLB_PATH_LEN];
 	uint32_t routes;
 	struct draft_route route[RCXLB_MAX_ROUTES];
 	struct draft_backend *backend; /* `backends` of them */
@@ -146,6 +147,7 @@ int draft_take_key(const struct draft_value *value, void *tls, struct error *err
 int draft_take_accept_proxy(const struct draft_value *value, void *service, struct error *error);
 int draft_take_send_proxy(const struct draft_value *value, void *service, struct error *error);
 int draft_take_redirect(const struct draft_value *value, void *service, struct error *error);
+int draft_take_acme(const struct draft_value *value, void *service, struct error *error);
 int draft_take_forwarded(const struct draft_value *value, void *http, struct error *error);
 int draft_take_affinity(const struct draft_value *value, void *http, struct error *error);
 int draft_take_trusted(const struct draft_value *value, void *http, struct error *error);

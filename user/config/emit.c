@@ -175,6 +175,7 @@ static json_t *service_tree(const struct model *model, const struct model_servic
 	if (service->http.routes)
 		json_object_set_new(tree, "routes", routes_tree(model, &service->http));
 	put_text(tree, "redirect", http_redirect_name(&service->http), "");
+	put_text(tree, "acme", service->http.acme, "");
 	if (service->proxy.accepts)
 		json_object_set_new(tree, "accept_proxy", prefixes_tree(service->proxy.accept, service->proxy.accepts));
 	put_text(tree, "send_proxy", proxy_send_name(&service->proxy), "");

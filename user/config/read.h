@@ -18,6 +18,7 @@ struct config {
 	struct model model;  /* ids in the order of the file; a hash key of zeros: the file has none */
 	struct config_lines tls[RCXLB_MAX_SERVICES][RCXLB_MAX_CERTIFICATES];
 	uint32_t error_page[RCXLB_MAX_SERVICES][RCXLB_MAX_ERROR_PAGES]; /* the lines of their files */
+	uint32_t acme[RCXLB_MAX_SERVICES]; /* the lines of folders */
 	bool has_interfaces; /* else the file says nothing of them */
 	struct xdp_wishes interfaces;
 };

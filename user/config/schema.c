@@ -138,7 +138,10 @@ static const struct config_key keys[] = {
 	  .open = draft_open_route,
 	  .usual = "no route",
 	  .purpose = "requests for which the backends of other services are asked; it needs http or redirect" },
-	LATER(SERVICE, "acme", "the folder that answers challenges of a certificate authority"),
+	TEXT(SERVICE, "acme", false, PATH_VALUES, "no folder", draft_take_acme,
+	     "the folder in whose .well-known/acme-challenge a client of a certificate authority puts the answers to "
+	     "its "
+	     "challenges, as certbot --webroot does; it needs http or redirect"),
 	{ .section = SERVICE,
 	  .name = "accept_proxy",
 	  .kind = CONFIG_TEXTS,

@@ -58,6 +58,7 @@ static const char *const settings[] = {
 	"http.access_log",
 	"http.access_log.format",
 	"redirect",
+	"acme",
 	"send_proxy",
 };
 
@@ -115,6 +116,7 @@ static void print_settings(const struct model_service *service, struct value to[
 	snprintf(next++->text, VALUE_LEN, "%u", check->fall);
 	next = print_http(&service->http, next);
 	snprintf(next++->text, VALUE_LEN, "%s", or_none(http_redirect_name(&service->http)));
+	snprintf(next++->text, VALUE_LEN, "%s", or_none(service->http.acme));
 	snprintf(next++->text, VALUE_LEN, "%s", or_none(proxy_send_name(&service->proxy)));
 }
 

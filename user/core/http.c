@@ -10,6 +10,13 @@
 #include "core/path.h"
 #include "core/prefix.h"
 
+bool http_has_challenge(const struct rcxlb_http *http, const char *path, size_t length)
+{
+	const size_t size = sizeof(HTTP_CHALLENGE_PATH) - 1;
+
+	return http->acme[0] && length > size && !memcmp(path, HTTP_CHALLENGE_PATH, size);
+}
+
 void http_defaults(struct rcxlb_http *http, uint32_t flags)
 {
 	memset(http, 0, sizeof(*http));
@@ -154,7 +161,8 @@ int http_error_status(struct rcxlb_http *http, uint32_t page, const char *text, 
 	__u16 *to = http->error_page[page].status;
 	unsigned long status;
 
-	if (number_parse(text, 400, 599, &status) || http_own_statuses[http_own_index((int)status)] != status)
+	if (number_parse(text, 400, 599, &status) || status == 404 ||
+	    http_own_statuses[http_own_index((int)status)] != status)
 		return failed(error, -EINVAL,
 			      "'%s' is no error that a worker answers with itself; those are 400, 408, 413, 414, 417, "
 			      "421, 431, 501, 502, 503, 504 and 505",

@@ -51,6 +51,10 @@ bool http_logs_to_journal(const char *to);
 int http_log_format(struct rcxlb_http *http, const char *text, struct error *error);
 const char *http_log_format_name(const struct rcxlb_http *http);
 
+/* Is that, the path of a request, where a certificate authority asks, and the service answers it from its folder? */
+#define HTTP_CHALLENGE_PATH "/.well-known/acme-challenge/" /* RFC 8555 8.3 */
+bool http_has_challenge(const struct rcxlb_http *http, const char *path, size_t length);
+
 /*
  * Each status that an error page is for, of those in http_own.h which are errors: 0; or -EINVAL, -EEXIST when it has a
  * page already, with a sentence. There are RCXLB_MAX_ERROR_PAGES of them, so that each status could have its own.

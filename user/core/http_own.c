@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "core/http_own.h"
 
-const uint16_t http_own_statuses[HTTP_OWN_STATUSES] = { 301, 308, 400, 408, 413, 414, 417,
-							421, 431, 501, 502, 503, 504, 505 };
+const uint16_t http_own_statuses[HTTP_OWN_STATUSES] = { 200, 301, 308, 400, 404, 408, 413, 414,
+							417, 421, 431, 501, 502, 503, 504, 505 };
 
-const char *const http_own_names[HTTP_OWN_STATUSES] = { "301", "308", "400", "408", "413", "414", "417",
-							"421", "431", "501", "502", "503", "504", "505" };
+const char *const http_own_names[HTTP_OWN_STATUSES] = { "200", "301", "308", "400", "404", "408", "413", "414",
+							"417", "421", "431", "501", "502", "503", "504", "505" };
 
 unsigned int http_own_index(int status)
 {

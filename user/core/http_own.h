@@ -5,9 +5,9 @@
 
 #include <stdint.h>
 
-#define HTTP_OWN_STATUSES 14
+#define HTTP_OWN_STATUSES 16
 
-/* 301, 308, and those of http1_answer.h. */
+/* 301, 308, and those of http1_answer.h; 200 and 404 are to challenges of a certificate authority. */
 extern const uint16_t http_own_statuses[HTTP_OWN_STATUSES];
 extern const char *const http_own_names[HTTP_OWN_STATUSES]; /* the same as texts */
 

@@ -18,7 +18,9 @@ struct phrase {
 
 /* RFC 9110 15, RFC 6585 5. */
 static const struct phrase phrases[] = {
+	{ 200, LINE("200 OK") },
 	{ 400, LINE("400 Bad Request") },
+	{ 404, LINE("404 Not Found") },
 	{ 408, LINE("408 Request Timeout") },
 	{ 413, LINE("413 Content Too Large") },
 	{ 414, LINE("414 URI Too Long") },

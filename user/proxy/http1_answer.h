@@ -10,7 +10,7 @@
 #define HTTP1_ANSWER_ROOM 512
 
 struct http1_answer {
-	/* 400, 408, 413, 414, 417, 421, 431, 501, 502, 503, 504 or 505; any other is sent as 500. */
+	/* 200, 400, 404, 408, 413, 414, 417, 421, 431, 501, 502, 503, 504 or 505; any other is sent as 500. */
 	int status;
 	unsigned int retry_after; /* seconds, RFC 9110 10.2.3; 0: not said */
 	bool head;		  /* to HEAD: without the body */

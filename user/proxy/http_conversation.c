@@ -16,6 +16,7 @@
 #define POLL_MS	     2 /* between attempts to tell the client the end, at first */
 #define POLL_MAX     64
 #define PAUSE_MS     100 /* a process that ends closes its connections first, and what it listens on last */
+#define SEEK_MS	     50	 /* between questions whether it is in the folder */
 #define NEVER	     INT64_MAX
 
 static void on_client(evutil_socket_t fd, short what, void *arg);
@@ -211,6 +212,8 @@ static int64_t deadline(const struct http_conversation *c)
 						 : c->shared->limits.first_ms;
 		until += c->since_ms;
 		return c->instance.fd >= 0 && c->instance_ms < until ? c->instance_ms : until;
+	case HTTP_SEEKING:
+		return c->now_ms + SEEK_MS;
 	case HTTP_PAUSING:
 		return c->since_ms + PAUSE_MS;
 	case HTTP_TALKING:
@@ -265,6 +268,8 @@ static bool step(struct http_conversation *c)
 	case HTTP_AWAITING:
 	case HTTP_READING:
 		return take_request(c);
+	case HTTP_SEEKING:
+		return http_seek(c) || http_read_client(c);
 	case HTTP_REACHING:
 	case HTTP_PAUSING:
 		return http_read_client(c);

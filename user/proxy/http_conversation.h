@@ -22,6 +22,7 @@ enum http_state {
 	HTTP_BEGINNING,
 	HTTP_AWAITING,	/* nothing of a request has come */
 	HTTP_READING,	/* its head is coming */
+	HTTP_SEEKING,	/* a certificate authority asks for something that may be in a folder in a moment */
 	HTTP_REACHING,	/* it is to go to an instance that is being connected to */
 	HTTP_PAUSING,	/* an instance is gone: another one is asked in a moment */
 	HTTP_TALKING,	/* request and answer are on their way */
@@ -67,6 +68,7 @@ struct http_conversation {
 	bool trusted;
 	bool tunnel;
 	bool reset;	   /* it ends with a RST */
+	uint32_t looks;	   /* into folders that were over when the state became HTTP_SEEKING */
 	uint64_t affinity; /* of requests without a cookie; 0: not drawn yet */
 	char address[46];
 };

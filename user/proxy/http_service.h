@@ -7,6 +7,7 @@
 #include "proxy/http1_head.h"
 #include "proxy/http1_write.h"
 #include "proxy/http_access.h"
+#include "proxy/http_challenges.h"
 #include "proxy/http_page.h"
 #include "rcxlb/abi.h"
 
@@ -16,6 +17,7 @@ struct http_service {
 	struct http1_header set[RCXLB_MAX_HEADERS];
 	unsigned int set_count;
 	struct http_page page[RCXLB_MAX_ERROR_PAGES]; /* of said.error_page */
+	const struct http_challenges *challenges;     /* of said.acme; NULL: nobody looks for them */
 	struct http_access *access;		      /* NULL: no line is written for a request */
 };
 

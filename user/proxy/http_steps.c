@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/http_steps.h"
 
+#include <errno.h>
 #include <string.h>
 #include <time.h>
 
@@ -190,6 +191,32 @@ void http_answer(struct http_conversation *c, int status)
 		n = http1_answer_write(&answer, to, room);
 	if (page && !answer.head)
 		x->rest = (struct http1_span){ page->bytes, page->size };
+	own(c, n, status, answer.keep);
+}
+
+void http_answer_here(struct http_conversation *c, int status, struct http1_span body)
+{
+	struct http_exchange *x = c->exchange;
+	struct http1_answer answer = {
+		.status = status,
+		.head = x->asked.head,
+		.keep = x->request.ended && x->asked.keep && !x->halted && !c->shared->draining,
+		.http10 = !x->asked.minor,
+		.type = body.length ? "application/octet-stream" : NULL, /* RFC 8555 8.3 */
+		.size = body.length,
+		.date = time(NULL),
+	};
+	ssize_t n = -ENOMEM;
+	size_t room;
+	char *to = http_half_room(&x->answer, &c->shared->buffers, &room);
+
+	if (to)
+		n = http1_answer_write(&answer, to, room);
+	if (n >= 0 && !answer.head && body.length) {
+		memcpy(to + n, body.at, body.length);
+		n += (ssize_t)body.length;
+	}
+	x->halted = !answer.keep;
 	own(c, n, status, answer.keep);
 }
 

@@ -29,6 +29,9 @@ void http_cut(struct http_conversation *c);
 void http_answer(struct http_conversation *c, int status);
 void http_redirect(struct http_conversation *c);
 
+/* The same, and the connection stays as it would; `body` instead of words, copied, if it has bytes. */
+void http_answer_here(struct http_conversation *c, int status, struct http1_span body);
+
 /* What is to be remembered of a request for the access log; and that it is over: its time, and its line. */
 void http_note(struct http_conversation *c);
 void http_record(struct http_conversation *c);
@@ -36,6 +39,14 @@ void http_record(struct http_conversation *c);
 void http_count_answer(struct http_conversation *c, int status);
 void http_drop_instance(struct http_conversation *c, bool reset);
 void http_drop_exchange(struct http_conversation *c);
+
+/* --- http_challenge.c: what a certificate authority asks for, from a folder --- */
+
+/* False: it is another request. */
+bool http_begin_challenge(struct http_conversation *c);
+
+/* True when it was answered. */
+bool http_seek(struct http_conversation *c);
 
 /* --- http_up.c: from the client to an instance --- */
 

@@ -70,9 +70,12 @@ static void accept_request(struct http_conversation *c)
 	c->counters->sum.requests++;
 	x->asked = http1_asked(head);
 	x->idempotent = is_idempotent(head->method);
+	x->request.framing = head->framing;
 	x->service = http_routed(&c->service->said, head->path.at, head->path.length, c->who->service);
 	recognize(c);
 	http_note(c);
+	if (http_begin_challenge(c))
+		return;
 	if (c->service->said.flags & RCXLB_HTTP_REDIRECT && x->service == c->who->service) {
 		http_redirect(c);
 		return;
@@ -84,7 +87,6 @@ static void accept_request(struct http_conversation *c)
 	}
 	http_half_wrote(&x->request, (size_t)n);
 	http_half_drop_head(&x->request, &c->shared->buffers);
-	x->request.framing = head->framing;
 	x->request.whole = x->idempotent;
 	http_enter(c, HTTP_TALKING);
 }

@@ -208,6 +208,8 @@ static int start_http(struct worker *worker, const struct worker_service *given,
 {
 	int err = http_service_new(given->http, given->pages, &service->http, error);
 
+	if (!err)
+		service->http->challenges = given->challenges;
 	if (err || !given->access_log)
 		return err;
 	service->http->access =

@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "proxy/counters.h"
+#include "proxy/http_challenges.h"
 #include "proxy/http_page.h"
 #include "proxy/tls.h"
 #include "rcxlb/abi.h"
@@ -73,7 +74,8 @@ struct worker_service {
 	const struct tls_material *tls; /* NULL: plain TCP */
 	const char *name;		/* must outlive the worker; only with `http` and `access_log` it is needed */
 	int access_log; /* with `http`: a non-blocking pipe's end for a line of each request; the caller's. 0: none */
-	const struct rcxlb_http *http; /* what is done with requests; NULL: they are not parsed */
+	const struct rcxlb_http *http;		  /* what is done with requests; NULL: they are not parsed */
+	const struct http_challenges *challenges; /* with `http`: must outlive the worker; NULL: there are none */
 	const struct http_page *pages; /* with `http`: its error pages, in their order; NULL: there are none */
 	/*
 	 * Clients speak first, as in HTTP: no instance is chosen and connected to before a byte has come, so that the

@@ -100,6 +100,11 @@ def recorders_of(lab):
     return [number for number in lab.host.pids() if _name_of(number) == "rcxlb-log" and is_alive(number)]
 
 
+def supervisor_of(lab):
+    """The pid of the process that starts workers."""
+    return next(number for number in lab.host.pids() if _name_of(number) == "rcxlb-super")
+
+
 def _name_of(number):
     try:
         return Path(f"/proc/{number}/comm").read_text(encoding="ascii").strip()
