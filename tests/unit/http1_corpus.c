@@ -39,7 +39,7 @@ static void corpus(void **state)
 		files++;
 	}
 	closedir(folder);
-	assert_in_range(files, 50, 300);
+	assert_in_range(files, 50, 600);
 }
 
 int main(void)
