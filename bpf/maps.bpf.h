@@ -77,6 +77,7 @@ MAP(staff, HASH, RCXLB_MAX_STAFF, __u32, struct rcxlb_worker, BPF_F_NO_PREALLOC)
 
 /* Written by workers: atomic additions. */
 MAP(tallies, ARRAY, RCXLB_MAX_SERVICES, __u32, struct rcxlb_tally, BPF_F_MMAPABLE);         /* user space */
+MAP(answers, ARRAY, RCXLB_MAX_SERVICES * RCXLB_MAX_BACKENDS, __u32, struct rcxlb_answers, BPF_F_MMAPABLE); /* user space */
 
 /* Written by owners. */
 MAP(owners, ARRAY, RCXLB_MAX_BACKENDS, __u32, struct rcxlb_owners, 0);                      /* loops */

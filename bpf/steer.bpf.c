@@ -145,6 +145,7 @@ __noinline int probe(__u32 id, __u32 how, __u32 blocked_ms, __u64 now, struct rc
 struct request {
 	struct rcxlb_endpoint client;
 	struct rcxlb_endpoint local; /* as it stands in `services` */
+	struct rcxlb_endpoint leg;   /* where a worker dials from, for that client */
 	struct rcxlb_walk walk;
 	struct rcxlb_choice choice;
 	struct rcxlb_rule rule;
@@ -445,6 +446,15 @@ static __always_inline int steer_to_worker(struct bpf_sk_lookup *ctx, __u32 serv
 	return SK_PASS;
 }
 
+/* Looked up once more: what is kept over the choice is kept on a stack that is full. */
+static __always_inline void tell_worker(const struct request *request)
+{
+	struct rcxlb_peer *peer = bpf_map_lookup_elem(&peers, &request->leg);
+
+	if (peer)
+		peer->backend = request->choice.chosen;
+}
+
 /*
  * Until a chosen listener is still there when it is assigned. `by_worker`: where only the address family is in the way,
  * a worker may take the client.
@@ -477,6 +487,8 @@ static __always_inline int steer_to_backend(struct bpf_sk_lookup *ctx, struct se
 			return SK_PASS;
 		}
 		count_steered(&request->choice);
+		if (!by_worker)
+			tell_worker(request);
 		tell(request, service, RCXLB_EVENT_CONNECTION, count);
 		return SK_PASS;
 	}
@@ -549,6 +561,7 @@ int steer(struct bpf_sk_lookup *ctx)
 	request->family = ctx->family;
 	peer = leg_of(ctx, request);
 	if (peer) {
+		request->leg = request->client;
 		request->client = peer->client;
 		request->local = peer->service;
 	}

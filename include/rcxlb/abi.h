@@ -401,7 +401,11 @@ struct rcxlb_peer {
 	struct rcxlb_endpoint service; /* as it stands in `services` */
 	__u32 hash[2];		       /* instead of the client's, lower half first; 0: none */
 	__u32 worker;		       /* its process id: who is killed leaves entries behind */
+	__u32 backend; /* id; written by steer: who was chosen. RCXLB_NO_BACKEND before */
 };
+
+/* A worker that asks who is at the other end of its connection to an instance is told RCXLB_LEG_PORT + 1 + its id as
+ * the port; RCXLB_LEG_PORT when that is not known. */
 
 /* Map `staff`, by process id: the workers that live, those of former crews too. Each writes its own entry. */
 #define RCXLB_MAX_STAFF 16384
@@ -454,6 +458,15 @@ struct rcxlb_tally {
 	__u64 took[RCXLB_TOOK];	 /* requests that were answered, by the time from the first byte to the answer's last */
 	__u64 took_ms;		 /* of all of them together */
 	__u64 access_lines_lost; /* of the access log: there was no room in the pipe */
+};
+
+/*
+ * Map `answers`: those of backend B to requests that came to service S are entry RCXLB_ANSWERS_KEY(S, B). They only
+ * grow while both ids stay given to who has them.
+ */
+#define RCXLB_ANSWERS_KEY(service, backend) ((service) * RCXLB_MAX_BACKENDS + (backend))
+struct rcxlb_answers {
+	__u64 by_class[RCXLB_STATUS_CLASSES]; /* heads given to clients; the first is 1xx */
 };
 
 /* Map `audience`, one entry: somebody wants to hear of each connection until this time. */
@@ -588,7 +601,8 @@ RCXLB_SIZE(rcxlb_share, 56);
 RCXLB_SIZE(rcxlb_socket, 16);
 RCXLB_SIZE(rcxlb_exits, 80);
 RCXLB_SIZE(rcxlb_event, 72);
-RCXLB_SIZE(rcxlb_peer, 52);
+RCXLB_SIZE(rcxlb_peer, 56);
+RCXLB_SIZE(rcxlb_answers, 40);
 RCXLB_SIZE(rcxlb_worker, 528);
 RCXLB_SIZE(rcxlb_tally, 568);
 RCXLB_SIZE(rcxlb_proxy, 648);

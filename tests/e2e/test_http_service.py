@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import threading
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -379,6 +380,57 @@ def test_what_was_answered_is_counted(site):
     text = scrape(site.lab)
     assert re.search(r'^rcxlb_http_request_seconds_count\{service="secure"\} [1-9]', text, re.MULTILINE)
     assert re.search(r'^rcxlb_http_own_answers_total\{service="away",status="301"\} \d+$', text, re.MULTILINE)
+
+
+ANSWERS = re.compile(r'^rcxlb_http_backend_answers_total\{service="(\w+)",backend="([^"]+)",class="(...)"\} (\d+)$',
+                     re.MULTILINE)
+
+
+def answers_of(lab):
+    """Those of backends, by service, backend and class, without those that there were none of."""
+    return Counter({found[:3]: int(found[3]) for found in ANSWERS.findall(scrape(lab)) if int(found[3])})
+
+
+def test_answers_are_counted_for_each_backend(running):
+    site = running.become(routes="{path: /sockjs, service: other}")
+    ports = {"i1": 3001, "i2": 3002, "i3": 3003}
+    before, wanted = answers_of(site.lab), Counter()
+    for kind, service in ((PLAIN, "plain"), (TLS, "secure")):
+        for _ in range(8):
+            wanted[service, f"127.0.0.1:{ports[site.ask(kind).instance]}", "2xx"] += 1
+    site.ask(TLS, target="/sockjs")
+    wanted["secure", "127.0.0.1:3003", "2xx"] += 1  # of the service that the client came to
+    browser = site.browser(TLS)
+    browser.sock.sendall(b"GET / HTTP/1.1\r\n\r\n")  # refused by the worker itself: no backend's
+    WebSocket(site.browser(PLAIN))
+    wait_until(lambda: sum((answers_of(site.lab) - before - wanted).values()) == 1, "all of them, and that of a WebSocket")
+    extra = answers_of(site.lab) - before - wanted
+    assert [(key[0], key[2]) for key in extra] == [("plain", "1xx")], extra
+    assert not wanted - (answers_of(site.lab) - before)
+
+
+def test_a_backend_that_takes_the_place_of_another_begins_at_none(lab):
+    """Also one that is reached by IPv6 alone. Each has the number of the one before it."""
+    lab.load()
+    lab.rcxlb("services", "add", "default", "--listen", "*:3000", "--http", "--check", "off")
+    lab.rcxlb("load", "eth0")
+    for name, address in (("a", "127.0.0.1:3001"), ("b", "[::1]:3002"), ("c", "127.0.0.1:3003")):
+        host, _, port = address.rpartition(":")
+        meteor(lab, name, int(port), HOST=host.strip("[]"))
+        lab.rcxlb("backends", "add", address)
+        wait_until(lambda: _instance_of(lab) == name, "the only backend answers")
+        wait_until(lambda: answers_of(lab), "it is counted")
+        assert {key[1] for key in answers_of(lab)} == {address}
+        lab.rcxlb("backends", "del", address)
+        wait_until(lambda: not answers_of(lab), "it is not told any more")
+
+
+def _instance_of(lab):
+    try:
+        answer = Browser(lab, 3000).answer()
+        return Seen(json.loads(answer.body)).instance if answer.status == 200 else None
+    except OSError:
+        return None
 
 
 def test_routes_lead_to_other_services_by_the_path(running):

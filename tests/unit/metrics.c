@@ -14,6 +14,7 @@
 static struct model model;
 static struct facts facts;
 static struct metrics_agent agent;
+static struct rcxlb_answers answers[RCXLB_ANSWERS_KEY(RCXLB_MAX_SERVICES, 0)];
 static struct error error;
 
 static int setup(void **state)
@@ -113,12 +114,17 @@ static void the_workers(void)
 		.requests = 5000,
 		.request_retries = 7,
 		.answers = { 1, 4000, 500, 400, 98 },
-		.own_answers = { 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24 },
+		.own_answers = { 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26 },
 		.answers_cut = 9,
 		.took = { 1000, 900, 800, 700, 600, 500, 200, 100, 50, 40, 30, 79 },
 		.took_ms = 1234567,
 		.access_lines_lost = 3,
 	};
+	facts.answers = answers;
+	answers[RCXLB_ANSWERS_KEY(3, 0)] = (struct rcxlb_answers){ { 1, 3000, 400, 300, 2 } };
+	answers[RCXLB_ANSWERS_KEY(3, 3)] = (struct rcxlb_answers){ { 0, 900, 0, 0, 0 } };
+	answers[RCXLB_ANSWERS_KEY(3, 500)] = (struct rcxlb_answers){ { 0, 1, 0, 0, 0 } }; /* of one that is gone */
+	answers[RCXLB_ANSWERS_KEY(0, 0)] = (struct rcxlb_answers){ { 0, 1, 0, 0, 0 } };	  /* when it still parsed */
 	facts.crew = (struct rcxlb_crew){ 2, 7 };
 	facts.worker[0] = (struct worker_facts){ .pid = 100, .crew = 5, .number = 1, .open = 5 };
 	facts.worker[1] = (struct worker_facts){ .pid = 200, .crew = 7, .number = 0, .open = 12 };

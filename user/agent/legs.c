@@ -17,6 +17,7 @@
 /* One connection to an instance. The worker knows it by its index, as the id of a backend. */
 struct leg {
 	struct rcxlb_endpoint local; /* port 0: not bound yet */
+	uint32_t backend;	     /* who was chosen; RCXLB_NO_BACKEND: not asked yet */
 	uint32_t next;		     /* of the free ones */
 };
 
@@ -66,6 +67,7 @@ static int pick(void *data, const struct worker_client *client, const struct wor
 	id = legs->free;
 	legs->free = legs->leg[id].next;
 	legs->leg[id].local.port = 0;
+	legs->leg[id].backend = RCXLB_NO_BACKEND;
 	ret->id = id;
 	ret->send_proxy = legs->model->service[client->service % RCXLB_MAX_SERVICES].proxy.send;
 	if (tried && endpoint_is_ipv4(&tried->endpoint)) {
@@ -130,7 +132,7 @@ static void set_hash(const struct legs *legs, const struct worker_client *client
 static void prepare(void *data, int fd, const struct worker_client *client, const struct worker_backend *backend)
 {
 	struct legs *legs = data;
-	struct rcxlb_peer peer = { .client = client->address, .worker = legs->pid };
+	struct rcxlb_peer peer = { .client = client->address, .worker = legs->pid, .backend = RCXLB_NO_BACKEND };
 	struct leg *leg = &legs->leg[backend->id];
 
 	set_hash(legs, client, &peer);
@@ -138,6 +140,31 @@ static void prepare(void *data, int fd, const struct worker_client *client, cons
 	    !bind_leg(legs, fd, endpoint_is_ipv4(&backend->endpoint), &leg->local) ||
 	    desk_peer(legs->desk, &leg->local, &peer))
 		leg->local.port = 0;
+}
+
+/* The kernel alone knows whom steer has chosen. */
+static uint32_t ask_backend(int fd)
+{
+	struct sockaddr_storage address;
+	socklen_t size = sizeof(address);
+	struct rcxlb_endpoint at;
+
+	if (getpeername(fd, (struct sockaddr *)&address, &size) || !address_endpoint(&address, &at) ||
+	    at.port <= RCXLB_LEG_PORT || at.port > RCXLB_LEG_PORT + RCXLB_MAX_BACKENDS)
+		return RCXLB_NO_BACKEND;
+	return at.port - RCXLB_LEG_PORT - 1;
+}
+
+static void answered(void *data, uint32_t service, const struct worker_backend *backend, int fd, unsigned int class,
+		     int by)
+{
+	struct legs *legs = data;
+	struct leg *leg = &legs->leg[backend->id];
+
+	if (leg->backend == RCXLB_NO_BACKEND)
+		leg->backend = ask_backend(fd);
+	if (leg->backend != RCXLB_NO_BACKEND)
+		desk_count_answer(legs->desk, service % RCXLB_MAX_SERVICES, leg->backend, class, by);
 }
 
 static void ended(void *data, const struct worker_client *client, const struct worker_backend *backend,
@@ -157,7 +184,9 @@ static void ended(void *data, const struct worker_client *client, const struct w
 
 struct worker_backends legs_backends(struct legs *legs)
 {
-	return (struct worker_backends){ .data = legs, .pick = pick, .prepare = prepare, .ended = ended };
+	return (struct worker_backends){
+		.data = legs, .pick = pick, .prepare = prepare, .answered = answered, .ended = ended
+	};
 }
 
 struct legs *legs_new(struct desk *desk, const struct model *model, uint32_t number)

@@ -3,6 +3,7 @@
 
 #include "agent/exposition.h"
 #include "agent/tally.h"
+#include "core/endpoint.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -206,6 +207,47 @@ static void write_times(FILE *to, const struct model *model, const struct facts 
 	}
 }
 
+/* Of those that have answered anything: services times backends could be many. */
+static void write_backend(FILE *to, const struct family *family, const struct model *model, const struct facts *facts,
+			  uint32_t service, uint32_t backend)
+{
+	const struct rcxlb_answers *answers = &facts->answers[RCXLB_ANSWERS_KEY(service, backend)];
+	struct rcxlb_tally tally = {};
+	struct tally_part part[TALLY_PARTS];
+	char text[RCXLB_TEXT_LEN];
+	uint64_t sum = 0;
+	size_t parts;
+
+	for (int i = 0; i < RCXLB_STATUS_CLASSES; i++)
+		sum += tally.answers[i] = answers->by_class[i];
+	if (!sum)
+		return;
+	parts = tally_answers(&tally, part);
+	endpoint_format(&model->backend[backend].endpoint, text);
+	for (size_t i = 0; i < parts; i++) {
+		const struct label labels[] = { { "service", model->service[service].name },
+						{ "backend", text },
+						{ "class", part[i].name },
+						{ 0 } };
+
+		exposition_sample(to, family, labels, part[i].number);
+	}
+}
+
+static void write_backends(FILE *to, const struct model *model, const struct facts *facts)
+{
+	static const struct family family = {
+		"rcxlb_http_backend_answers_total", FAMILY_COUNTER,
+		"Answers of backends given to clients, by the class of their status; of backends that gave any."
+	};
+
+	exposition_family(to, &family);
+	for (uint32_t service = 0; facts->answers && service < RCXLB_MAX_SERVICES; service++)
+		for (uint32_t id = 0; has_http(&model->service[service]) && id < RCXLB_MAX_BACKENDS; id++)
+			if (model->backend[id].used)
+				write_backend(to, &family, model, facts, service, id);
+}
+
 void metrics_write_workers(FILE *to, const struct model *model, const struct facts *facts)
 {
 	write_processes(to, facts);
@@ -213,5 +255,6 @@ void metrics_write_workers(FILE *to, const struct model *model, const struct fac
 		write_plain(to, model, facts, i);
 	for (size_t i = 0; i < LENGTH(divided); i++)
 		write_divided(to, model, facts, i);
+	write_backends(to, model, facts);
 	write_times(to, model, facts);
 }

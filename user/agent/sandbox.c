@@ -58,6 +58,7 @@ static const int worker_calls[] = {
 	SCMP_SYS(epoll_wait),
 	SCMP_SYS(exit_group),
 	SCMP_SYS(futex),
+	SCMP_SYS(getpeername),
 	SCMP_SYS(getpid),
 	SCMP_SYS(getrandom),
 	SCMP_SYS(getsockname),

@@ -66,6 +66,7 @@ struct facts {
 	struct rcxlb_interface interface[RCXLB_MAX_INTERFACES];
 	uint32_t interfaces;
 	struct rcxlb_tally tally[RCXLB_MAX_SERVICES];
+	const struct rcxlb_answers *answers; /* by RCXLB_ANSWERS_KEY, until the dataplane is closed; NULL: not known */
 	struct {
 		uint32_t open, handshaking;
 	} clients[RCXLB_MAX_SERVICES]; /* of workers, now */

@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "dataplane/handle.h"
+#include "dataplane/answers.h"
 
 #define TALLIES_BYTES (RCXLB_MAX_SERVICES * sizeof(struct rcxlb_tally))
 
@@ -17,6 +17,7 @@ struct desk {
 	int peers, staff; /* -1: not open */
 	const struct rcxlb_crew *crew;
 	struct rcxlb_tally *tallies;
+	struct rcxlb_answers *answers;
 };
 
 _Static_assert(sizeof(struct rcxlb_tally) % sizeof(__u64) == 0, "the kernel rounds entries of an array up");
@@ -46,7 +47,8 @@ int desk_open(struct watch *watch, struct desk **ret, struct error *error)
 	desk->staff = open_map(dataplane, MAP_staff);
 	desk->crew = share(dataplane, MAP_crew, sizeof(*desk->crew), PROT_READ);
 	desk->tallies = share(dataplane, MAP_tallies, TALLIES_BYTES, PROT_READ | PROT_WRITE);
-	if (desk->peers < 0 || desk->staff < 0 || !desk->crew || !desk->tallies) {
+	desk->answers = answers_map(dataplane, true);
+	if (desk->peers < 0 || desk->staff < 0 || !desk->crew || !desk->tallies || !desk->answers) {
 		desk_close(desk);
 		return failed(error, -ENOMEM, "cannot share the maps of a worker with the kernel");
 	}
@@ -66,6 +68,7 @@ void desk_close(struct desk *desk)
 		munmap((void *)desk->crew, sizeof(*desk->crew));
 	if (desk->tallies)
 		munmap(desk->tallies, TALLIES_BYTES);
+	answers_unmap(desk->answers);
 	free(desk);
 }
 
@@ -90,6 +93,13 @@ struct rcxlb_crew desk_crew(const struct desk *desk)
 struct rcxlb_tally *desk_tally(struct desk *desk, uint32_t service)
 {
 	return &desk->tallies[service];
+}
+
+void desk_count_answer(struct desk *desk, uint32_t service, uint32_t backend, unsigned int class, int by)
+{
+	struct rcxlb_answers *answers = &desk->answers[RCXLB_ANSWERS_KEY(service, backend)];
+
+	__atomic_fetch_add(&answers->by_class[class], (__u64)(__s64)by, __ATOMIC_RELAXED);
 }
 
 int desk_sign(struct desk *desk, uint32_t pid, const struct rcxlb_worker *as)

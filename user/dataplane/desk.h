@@ -25,6 +25,12 @@ void desk_unpeer(struct desk *desk, const struct rcxlb_endpoint *local);
 /* Who is in charge. */
 struct rcxlb_crew desk_crew(const struct desk *desk);
 
+/*
+ * An answer of that backend to a request that came to that service; `by` -1: it is taken back. Ids below their
+ * maximum, `class` from 0 for 1xx to 4.
+ */
+void desk_count_answer(struct desk *desk, uint32_t service, uint32_t backend, unsigned int class, int by);
+
 /* The entry of a service in `tallies`: others add to it at the same time, so it takes atomic additions. */
 struct rcxlb_tally *desk_tally(struct desk *desk, uint32_t service);
 

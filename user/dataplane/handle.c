@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "dataplane/answers.h"
 #include "core/model.h"
 
 const char *const map_names[MAPS] = {
@@ -44,6 +45,8 @@ struct dataplane handle_none(const struct place *place)
 
 void handle_close_maps(struct dataplane *dataplane)
 {
+	answers_unmap(dataplane->answers);
+	dataplane->answers = NULL;
 	for (int i = 0; i < MAPS; i++) {
 		if (dataplane->map[i] >= 0)
 			close(dataplane->map[i]);

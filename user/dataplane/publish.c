@@ -17,6 +17,7 @@
 #include "core/maglev.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/handle.h"
+#include "dataplane/answers.h"
 #include "dataplane/pending.h"
 
 #define REFUSED(map, err) "the kernel refused a change of the map `" map "`: %s", strerror(-(err))
@@ -42,6 +43,8 @@ static int write_backend(struct dataplane *dataplane, uint32_t id, const struct 
 	value.flags = (wished->used ? RCXLB_BACKEND_USED : 0) | (wished->draining ? RCXLB_BACKEND_DRAINING : 0);
 	if (!memcmp(&value, &present, sizeof(value)))
 		return 0;
+	if (value.generation != present.generation && present.generation && answers_clear_backend(dataplane, id))
+		return failed(error, -ENOMEM, REFUSED("answers", -ENOMEM));
 	err = bpf_map_update_elem(map, &id, &value, BPF_ANY);
 	return err ? failed(error, err, REFUSED("backends", err)) : 0;
 }
@@ -322,7 +325,10 @@ static int clear_counters(struct dataplane *dataplane, uint32_t service, struct 
 	if (err)
 		return failed(error, err, REFUSED("exits", err));
 	err = bpf_map_update_elem(dataplane->map[MAP_tallies], &service, &idle, BPF_ANY);
-	return err ? failed(error, err, REFUSED("tallies", err)) : 0;
+	if (err)
+		return failed(error, err, REFUSED("tallies", err));
+	err = answers_clear_service(dataplane, service);
+	return err ? failed(error, err, REFUSED("answers", err)) : 0;
 }
 
 /* Of a service that is gone. Looked up first: each deletion waits until no program is running. */

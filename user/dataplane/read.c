@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/endpoint.h"
+#include "dataplane/answers.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/handle.h"
 #include "dataplane/staff.h"
@@ -218,6 +219,9 @@ int dataplane_facts(struct dataplane *dataplane, struct facts *ret, struct error
 		err = read_counters(dataplane, ret, error);
 	if (!err)
 		err = staff_facts(dataplane, ret, error);
+	if (!dataplane->answers)
+		dataplane->answers = answers_map(dataplane, false);
+	ret->answers = dataplane->answers;
 	while (!err && ret->interfaces < RCXLB_MAX_INTERFACES &&
 	       !bpf_map_get_next_key(dataplane->map[MAP_interfaces], former, &key)) {
 		former = &key;

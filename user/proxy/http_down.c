@@ -7,6 +7,15 @@
 
 #include "proxy/http_affinity.h"
 
+static void tell_answer(const struct http_conversation *c, int status, int by)
+{
+	const struct worker_backends *backends = &c->shared->backends;
+
+	if (backends->answered)
+		backends->answered(backends->data, c->who->service, &c->reach->backend, c->instance.fd,
+				   (unsigned int)(status / 100 - 1), by);
+}
+
 /* An answer of which the client has nothing yet. */
 static bool take_back(struct http_conversation *c)
 {
@@ -15,6 +24,7 @@ static bool take_back(struct http_conversation *c)
 	if (!x->answer.out || x->answer.out->start || x->answer.blocked)
 		return false;
 	c->counters->sum.answers[x->status / 100 - 1]--;
+	tell_answer(c, x->status, -1);
 	return true;
 }
 
@@ -55,6 +65,7 @@ static void pass_interim(struct http_conversation *c)
 	http_half_wrote(&x->answer, (size_t)n);
 	x->heads += (size_t)n;
 	http_count_answer(c, 100);
+	tell_answer(c, 100, 1);
 }
 
 static int64_t kept_for(const struct http_exchange *x)
@@ -106,6 +117,7 @@ static void pass_head(struct http_conversation *c)
 	c->kept_for_ms = head->keep ? kept_for(x) : 0;
 	http_half_drop_head(&x->answer, &c->shared->buffers);
 	http_count_answer(c, head->status);
+	tell_answer(c, head->status, 1);
 }
 
 void http_parse_answer(struct http_conversation *c)

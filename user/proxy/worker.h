@@ -45,6 +45,12 @@ struct worker_backends {
 		    struct worker_backend *ret);
 	/* May be NULL. The socket before it connects to the instance: to bind it, or to say whose it is. */
 	void (*prepare)(void *data, int fd, const struct worker_client *client, const struct worker_backend *backend);
+	/*
+	 * May be NULL. The head of an answer that came from the instance over the connected socket `fd` was given to a
+	 * client of the service: its class is from 0 for 1xx to 4. `by` is 1, or -1 when it is taken back.
+	 */
+	void (*answered)(void *data, uint32_t service, const struct worker_backend *backend, int fd, unsigned int class,
+			 int by);
 	/* Once after each successful pick(). */
 	void (*ended)(void *data, const struct worker_client *client, const struct worker_backend *backend,
 		      enum worker_outcome outcome);

@@ -4,7 +4,7 @@
  * What a server in the way of Meteor (Rocket.Chat) makes of a request behind a proxy: it says whom and what it sees,
  * sends who came without TLS to https when FORCE_SSL is set, and echoes WebSockets.
  *
- *	PORT=3001 INSTANCE=one node meteor.js
+ *	PORT=3001 INSTANCE=one [HOST=127.0.0.1] node meteor.js
  */
 'use strict';
 
@@ -53,4 +53,4 @@ websockets.on('connection', (websocket, req) => {
 	websocket.send(`${process.env.INSTANCE} ${req.headers['x-forwarded-for']} ${req.headers['x-forwarded-proto']}`);
 	websocket.on('message', (data, isBinary) => websocket.send(data, { binary: isBinary }));
 });
-server.listen({ port: Number(process.env.PORT), host: '127.0.0.1' }, () => console.log('listening'));
+server.listen({ port: Number(process.env.PORT), host: process.env.HOST || '127.0.0.1' }, () => console.log('listening'));
