@@ -13,6 +13,10 @@ CIPHERS_12 = ["AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305"]
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 KEYS = {"ec": ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"], "rsa": ["rsa:2048"], "ed25519": ["ed25519"]}
 
+# Of a certificate like those that sites buy.
+EXTENSIONS = ("basicConstraints=critical,CA:FALSE", "keyUsage=critical,digitalSignature", "extendedKeyUsage=serverAuth",
+              "authorityInfoAccess=OCSP;URI:http://ocsp.test/")
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -38,14 +42,23 @@ def openssl(*words, text=None):
     return done.stdout
 
 
-def make_identity(folder, name, *hosts, kind="ec", days=30):
-    """A self-signed certificate for some host names."""
+def make_identity(folder, name, *hosts, kind="ec", days=30, authority=None):
+    """A certificate for some host names or IPv4 addresses: self-signed, or by an authority."""
     made = Identity(folder / f"{name}.pem", folder / f"{name}.key")
-    names = ["-addext", "subjectAltName=" + ",".join(f"DNS:{host}" for host in hosts)] if hosts else []
+    kinds = (f"{'IP' if host.replace('.', '').isdigit() else 'DNS'}:{host}" for host in hosts)
+    names = ["-addext", "subjectAltName=" + ",".join(kinds)] if hosts else []
+    by = ["-CA", authority.certificate, "-CAkey", authority.key] if authority else []
+    for extension in EXTENSIONS if authority else ():
+        by += ["-addext", extension]
     openssl("req", "-x509", "-newkey", *KEYS[kind], "-nodes", "-keyout", made.key, "-out", made.certificate,
-            "-days", days, "-subj", f"/CN={name}", *names)
+            "-days", days, "-subj", f"/CN={hosts[0] if authority else name}", *names, *by)
     made.key.chmod(0o600)
     return made
+
+
+def make_authority(folder, name):
+    """One that clients may be told to believe."""
+    return make_identity(folder, name)
 
 
 def context(version=None, ciphers=None, alpn=()):

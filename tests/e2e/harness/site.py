@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A loaded rcxlb whose services end TLS, with servers/site.js behind them and a certificate that clients can believe."""
+import subprocess
+
+from . import settings
+from .lab import HOST4
+from .poll import wait_until
+from .tls import make_authority, make_identity
+
+SCRIPT = settings.ROOT / "tests" / "e2e" / "servers" / "site.js"
+NODE_PATH = "NODE_PATH=/usr/share/nodejs"  # where Debian's packages of libraries put them
+HOST = "chat.test"
+# Services on the same instances: bytes are relayed, each connection by itself or each client to its own instance; or HTTP is
+# parsed, and a cookie leads each client to its own.
+SECURE, BY_CLIENT, PARSED = 443, 444, 8443
+CONFIG = """\
+interfaces: [eth0]
+services:
+- name: secure
+  listen: ["*:443"]
+  balance: consistent
+  backends: ["127.0.0.1:3001-{last}"]
+  health: {{type: "off"}}
+  tls: {tls}
+- name: by-client
+  listen: ["*:444"]
+  hash: client
+  backends_of: secure
+  tls: {tls}
+- name: parsed
+  listen: ["*:8443"]
+  backends_of: secure
+  tls: {tls}
+  http: {{affinity: cookie}}
+"""
+
+
+class Site:
+    """So many instances, one, two, ..., and workers that take connections."""
+
+    def __init__(self, lab, instances):
+        self.lab = lab
+        self.names = ["one", "two", "three"][:instances]
+        for number, name in enumerate(self.names, 1):
+            words = ["env", NODE_PATH, f"INSTANCE={name}", f"PORT={3000 + number}", "node", SCRIPT]
+            lab.start(words, "listening")
+        self.authority = make_authority(lab.folder, "authority")
+        self.identity = make_identity(lab.folder, "site", HOST, HOST4, authority=self.authority)
+        tls = f"{{certificate: {self.identity.certificate}, key: {self.identity.key}}}"
+        config = lab.folder / "rcxlb.yaml"
+        config.write_text(CONFIG.format(last=3000 + instances, tls=tls), encoding="utf-8")
+        lab.rcxlb("load", "-c", config)
+        for port in (SECURE, BY_CLIENT, PARSED):
+            wait_until(lambda port=port: self.curl(f"https://{HOST}:{port}/").returncode == 0, "workers take connections")
+
+    def run(self, words, seconds=60, **environment):
+        """A command of a client, finished."""
+        env = [f"{key}={value}" for key, value in environment.items()]
+        words = self.lab.clients.command("env", NODE_PATH, f"NODE_EXTRA_CA_CERTS={self.authority.certificate}", *env, *words)
+        return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+                              timeout=seconds * settings.PATIENCE)
+
+    def succeed(self, words, **more):
+        """One that must: what it printed."""
+        done = self.run(words, **more)
+        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def curl(self, *words):
+        """It believes nobody but our authority."""
+        resolved = [word for port in (SECURE, BY_CLIENT, PARSED) for word in ("--resolve", f"{HOST}:{port}:{HOST4}")]
+        return self.run(["curl", "--silent", "--show-error", "--max-time", "60", "--cacert", self.authority.certificate,
+                         *resolved, *words])
+
+    def kernel(self):
+        """Connections by which of their directions the kernel has, of all services."""
+        work = [service["work"] for service in self.lab.rcxlb.status()["services"]]
+        return {key: sum(entry["kernel"][key] for entry in work) for key in work[0]["kernel"]}
+
+    def expect_kernel(self):
+        """Where the kernel has TLS it has all connections, both ways."""
+        features = self.lab.rcxlb.json("doctor")["features"]
+        counts = self.kernel()
+        if all(entry["have"] for entry in features if entry["name"].startswith("kTLS")):
+            assert counts["both"] == sum(counts.values()) > 0, counts
+        else:
+            assert counts["both"] == 0, counts
