@@ -94,7 +94,7 @@ static void every_key_has_its_effect(void **state)
 	assert_memory_equal(&model->service[1].check, health, sizeof(*health));
 	assert_memory_equal(model->service[1].member, service->member, sizeof(service->member));
 	assert_int_equal(model->service[1].hash, RCXLB_HASH_CLIENT); /* by its cookie */
-	assert_int_equal(model->service[1].balance, RCXLB_BALANCE_BOUNDED);
+	assert_int_equal(model->service[1].balance, RCXLB_BALANCE_CONSISTENT);
 }
 
 static void every_key_of_http_has_its_effect(void **state)

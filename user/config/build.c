@@ -153,6 +153,9 @@ static void build_service(struct builder *builder, uint32_t index)
 		wished.hash = RCXLB_HASH_CLIENT;
 	}
 	model_service_defaults(&usual, wished.hash);
+	/* Who asks for a cookie has clients that must come back: a session of SockJS is lost at another instance. */
+	if (service->http.http.flags & RCXLB_HTTP_COOKIE)
+		usual.balance = RCXLB_BALANCE_CONSISTENT;
 	if (!draft_has(&service->head, SERVICE, "balance"))
 		wished.balance = usual.balance;
 	wished.check = service->health.check;

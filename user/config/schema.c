@@ -93,7 +93,7 @@ static const struct config_key keys[] = {
 	  .purpose = "where clients reach it" },
 	TEXT(SERVICE, "hash", false, "tuple or client", "tuple", draft_take_hash,
 	     "what is hashed: address and port of client and service, or the client's address alone"),
-	TEXT(SERVICE, "balance", false, "consistent, bounded or least", "least; with hash: client bounded",
+	TEXT(SERVICE, "balance", false, "consistent, bounded or least", "least; with hash: client bounded; with affinity: cookie consistent",
 	     draft_take_balance, "which usable backend gets a new connection"),
 	NUMBER(SERVICE, "load_factor", CONFIG_FACTOR, 101, RCXLB_MAX_LOAD_FACTOR, "1.25", draft_service,
 	       service.load_factor, "how far a backend may exceed its share of the connections"),
