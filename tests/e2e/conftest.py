@@ -61,14 +61,16 @@ def bpffs():
 
 
 @pytest.fixture(autouse=True)
-def time_limit():
+def time_limit(request):
     """No test waits for ever: whatever it waits for is interrupted."""
+    marker = request.node.get_closest_marker("seconds")
+    seconds = marker.args[0] if marker else TEST_SECONDS
 
     def give_up(*_):
         raise AssertionError("the test took too long")
 
     former = signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, TEST_SECONDS * settings.PATIENCE)
+    signal.setitimer(signal.ITIMER_REAL, seconds * settings.PATIENCE)
     yield
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, former)

@@ -25,6 +25,7 @@ services:
 - name: by-client
   listen: ["*:444"]
   hash: client
+  balance: consistent
   backends_of: secure
   tls: {tls}
 - name: parsed
@@ -38,11 +39,11 @@ services:
 class Site:
     """So many instances, one, two, ..., and workers that take connections."""
 
-    def __init__(self, lab, instances):
+    def __init__(self, lab, instances, *environment):
         self.lab = lab
         self.names = ["one", "two", "three"][:instances]
         for number, name in enumerate(self.names, 1):
-            words = ["env", NODE_PATH, f"INSTANCE={name}", f"PORT={3000 + number}", "node", SCRIPT]
+            words = ["env", NODE_PATH, *environment, f"INSTANCE={name}", f"PORT={3000 + number}", "node", SCRIPT]
             lab.start(words, "listening")
         self.authority = make_authority(lab.folder, "authority")
         self.identity = make_identity(lab.folder, "site", HOST, HOST4, authority=self.authority)
