@@ -36,23 +36,11 @@ services:
 """
 
 
-class Site:
-    """So many instances, one, two, ..., and workers that take connections."""
+class Service:
+    """A loaded rcxlb as a client sees it, and what it tells of its connections."""
 
-    def __init__(self, lab, instances, *environment):
-        self.lab = lab
-        self.names = ["one", "two", "three"][:instances]
-        for number, name in enumerate(self.names, 1):
-            words = ["env", NODE_PATH, *environment, f"INSTANCE={name}", f"PORT={3000 + number}", "node", SCRIPT]
-            lab.start(words, "listening")
-        self.authority = make_authority(lab.folder, "authority")
-        self.identity = make_identity(lab.folder, "site", HOST, HOST4, authority=self.authority)
-        tls = f"{{certificate: {self.identity.certificate}, key: {self.identity.key}}}"
-        config = lab.folder / "rcxlb.yaml"
-        config.write_text(CONFIG.format(last=3000 + instances, tls=tls), encoding="utf-8")
-        lab.rcxlb("load", "-c", config)
-        for port in (SECURE, BY_CLIENT, PARSED):
-            wait_until(lambda port=port: self.curl(f"https://{HOST}:{port}/").returncode == 0, "workers take connections")
+    def __init__(self, lab, authority, identity):
+        self.lab, self.authority, self.identity = lab, authority, identity
 
     def run(self, words, seconds=60, **environment):
         """A command of a client, finished."""
@@ -67,15 +55,9 @@ class Site:
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    def curl(self, *words):
-        """It believes nobody but our authority."""
-        resolved = [word for port in (SECURE, BY_CLIENT, PARSED) for word in ("--resolve", f"{HOST}:{port}:{HOST4}")]
-        return self.run(["curl", "--silent", "--show-error", "--max-time", "60", "--cacert", self.authority.certificate,
-                         *resolved, *words])
-
     def kernel(self):
         """Connections by which of their directions the kernel has, of all services."""
-        work = [service["work"] for service in self.lab.rcxlb.status()["services"]]
+        work = [service["work"] for service in self.lab.rcxlb.status()["services"] if "work" in service]
         return {key: sum(entry["kernel"][key] for entry in work) for key in work[0]["kernel"]}
 
     def expect_kernel(self):
@@ -86,3 +68,42 @@ class Site:
             assert counts["both"] == sum(counts.values()) > 0, counts
         else:
             assert counts["both"] == 0, counts
+
+
+def certified(lab):
+    """An authority, and what it has made for the site."""
+    authority = make_authority(lab.folder, "authority")
+    return authority, make_identity(lab.folder, "site", HOST, HOST4, authority=authority)
+
+
+def relaying(lab, backends, port=SECURE):
+    """A service that ends TLS before these backends, with workers that run."""
+    authority, identity = certified(lab)
+    lab.rcxlb("load", "eth0")
+    lab.rcxlb("services", "add", "secure", "--listen", f"*:{port}", "--check", "off", *identity.options)
+    lab.rcxlb("backends", "add", "-s", "secure", backends)
+    wait_until(lambda: lab.rcxlb.status()["workers"], "workers")
+    return Service(lab, authority, identity)
+
+
+class Site(Service):
+    """So many instances, one, two, ..., and workers that take connections."""
+
+    def __init__(self, lab, instances, *environment):
+        super().__init__(lab, *certified(lab))
+        self.names = ["one", "two", "three"][:instances]
+        for number, name in enumerate(self.names, 1):
+            words = ["env", NODE_PATH, *environment, f"INSTANCE={name}", f"PORT={3000 + number}", "node", SCRIPT]
+            lab.start(words, "listening")
+        tls = f"{{certificate: {self.identity.certificate}, key: {self.identity.key}}}"
+        config = lab.folder / "rcxlb.yaml"
+        config.write_text(CONFIG.format(last=3000 + instances, tls=tls), encoding="utf-8")
+        lab.rcxlb("load", "-c", config)
+        for port in (SECURE, BY_CLIENT, PARSED):
+            wait_until(lambda port=port: self.curl(f"https://{HOST}:{port}/").returncode == 0, "workers take connections")
+
+    def curl(self, *words):
+        """It believes nobody but our authority."""
+        resolved = [word for port in (SECURE, BY_CLIENT, PARSED) for word in ("--resolve", f"{HOST}:{port}:{HOST4}")]
+        return self.run(["curl", "--silent", "--show-error", "--max-time", "60", "--cacert", self.authority.certificate,
+                         *resolved, *words])

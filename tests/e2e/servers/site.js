@@ -72,7 +72,7 @@ function takeUpload(req, res) {
 
 const ENTER = `<!DOCTYPE html><title>login</title>
 <form id="form" method="post" action="/login"><input name="user" value="alice"></form>
-<script>document.getElementById('form').submit();</script>`;
+<script>const form = document.getElementById('form'); form.action += location.search; form.submit();</script>`;
 const APP = '<!DOCTYPE html><title>app</title><script src="/sockjs.js"></script><script src="/app.js"></script>';
 
 function isLoggedIn(req) {
@@ -86,7 +86,7 @@ function logIn(req, res) {
 	req.on('end', () => {
 		sessions.add(session);
 		answer(res, 303, 'text/plain', 'welcome\n', {
-			'Location': '/app',
+			'Location': req.url.replace('/login', '/app'),
 			'Set-Cookie': `session=${session}; Path=/; Secure; HttpOnly; SameSite=Lax`,
 		});
 	});
