@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * A fast instance to measure with: single-threaded like Node.js, but costing as little as it can, so that what is
- * measured is the way to it. Answers "ok" to any request, and N bytes to GET /bytes/N; keeps connections.
+ * measured is the way to it. Answers "ok" to any request, and N bytes to GET /bytes/N; keeps connections. With a
+ * certificate it ends TLS itself.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
+
+#include "stream.h"
 
 #define BACKLOG	  8192
 #define EVENTS	  256
@@ -22,7 +25,7 @@
 #define BYTES_MAX (1ull << 40)
 
 struct conn {
-	int fd;
+	struct stream stream;
 	bool blocked; /* waits for EPOLLOUT, with the rest of an answer to send */
 	size_t got;   /* bytes of a request in `request` */
 	size_t head_sent;
@@ -34,6 +37,7 @@ struct conn {
 
 static char filler[256 * 1024]; /* what bodies are made of */
 static int epoll_fd;
+static SSL_CTX *tls; /* NULL: plain */
 
 static void die(const char *what)
 {
@@ -43,7 +47,7 @@ static void die(const char *what)
 
 static void conn__close(struct conn *conn)
 {
-	close(conn->fd);
+	stream_close(&conn->stream, true);
 	free(conn);
 }
 
@@ -51,7 +55,7 @@ static void conn__watch(struct conn *conn, int op, unsigned int events)
 {
 	struct epoll_event event = { .events = events, .data.ptr = conn };
 
-	if (epoll_ctl(epoll_fd, op, conn->fd, &event))
+	if (epoll_ctl(epoll_fd, op, conn->stream.fd, &event))
 		die("epoll_ctl");
 }
 
@@ -66,12 +70,7 @@ static bool conn__flush(struct conn *conn)
 	while (answer_pending(conn)) {
 		size_t head = conn->head_len - conn->head_sent;
 		size_t body = conn->body_left < sizeof(filler) ? conn->body_left : sizeof(filler);
-		struct iovec parts[2] = {
-			{ .iov_base = conn->head + conn->head_sent, .iov_len = head },
-			{ .iov_base = filler, .iov_len = body },
-		};
-		struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
-		ssize_t sent = sendmsg(conn->fd, &message, MSG_NOSIGNAL);
+		ssize_t sent = stream_send_both(&conn->stream, conn->head + conn->head_sent, head, filler, body);
 
 		if (sent < 0)
 			return errno == EAGAIN;
@@ -119,7 +118,7 @@ static bool conn__take_request(struct conn *conn)
 /* One read per event: epoll tells again when there is more. False when the connection is over. */
 static bool conn__read(struct conn *conn)
 {
-	ssize_t got = recv(conn->fd, conn->request + conn->got, HEAD_MAX - conn->got, 0);
+	ssize_t got = stream_receive(&conn->stream, conn->request + conn->got, HEAD_MAX - conn->got);
 
 	if (got < 0)
 		return errno == EAGAIN;
@@ -134,7 +133,8 @@ static bool conn__serve(struct conn *conn)
 	do {
 		if (!conn__flush(conn))
 			return false;
-	} while (!answer_pending(conn) && conn__take_request(conn));
+	} while (!answer_pending(conn) && (conn__take_request(conn) || (stream_pending(&conn->stream) &&
+									conn->got < HEAD_MAX && conn__read(conn))));
 	if (conn->got == HEAD_MAX)
 		return false;
 	if (answer_pending(conn) != conn->blocked) {
@@ -153,7 +153,7 @@ static void accept_all(int listener)
 
 		if (!conn)
 			die("accept");
-		conn->fd = fd;
+		stream_open(&conn->stream, fd, tls);
 		conn->blocked = false;
 		conn->got = conn->head_len = conn->head_sent = conn->body_left = 0;
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
@@ -201,11 +201,17 @@ static void run(int listener)
 
 int main(int argc, char **argv)
 {
-	long port = argc == 2 ? strtol(argv[1], NULL, 10) : 0;
+	long port = argc == 2 || argc == 4 ? strtol(argv[1], NULL, 10) : 0;
 
 	if (port < 1 || port > 65535) {
-		fprintf(stderr, "usage: backend PORT\n");
+		fprintf(stderr, "usage: backend PORT [CERTIFICATE KEY]\n");
 		return 2;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	if (argc == 4) {
+		tls = stream_server(argv[2], argv[3]);
+		if (!tls)
+			return 1;
 	}
 	memset(filler, '.', sizeof(filler));
 	memcpy(filler, "ok", 2);

@@ -5,8 +5,13 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+
+# pylint: disable=wrong-import-position
+from harness.tls import context, make_identity
 from bpf import cgroup_root
 from sandbox import COMMAND_TIMEOUT, HOST, BenchError
 
@@ -17,6 +22,7 @@ INSTANCE_JS = HERE.parent.parent / "scripts" / "demo" / "instance.js"
 NODE_PATH = "/usr/share/nodejs"  # where Debian puts Node's libraries
 
 PORTS = range(FIRST_PORT, FIRST_PORT + INSTANCES)
+TLS_PORTS = range(3101, 3101 + INSTANCES)  # of instances that end TLS
 
 
 def ports_of(backends):
@@ -62,9 +68,13 @@ class Contender:
 class Direct(Contender):
     """No balancer: clients dial the instances, in turn or each one drawn at random."""
 
-    def __init__(self, sandbox, order="turn"):
+    def __init__(self, sandbox, order="turn", tls=False):
         super().__init__(sandbox)
         self.order = order
+        self.direct_ports = TLS_PORTS if tls else PORTS
+
+    def targets(self):
+        return [f"{HOST}:{port}" for port in self.direct_ports]
 
 
 class Rcxlb(Contender):
@@ -104,6 +114,56 @@ class Rcxlb(Contender):
     def _active(self):
         status = json.loads(self.sandbox.run(self.command, "status", "--json"))
         return sum(backend["active"] for backend in status["services"][0]["backends"])
+
+
+class RcxlbTls(Rcxlb):
+    """A service that ends TLS. Its processes are an agent, a supervisor and workers, in the foreground: an agent in the
+    background is a session of its own, and the kernel shares the cores out between sessions first.
+    """
+
+    port = 3443
+
+    def __init__(self, sandbox, more=()):
+        super().__init__(sandbox)
+        self.more = more
+        self.pids = set()
+
+    def enter(self):
+        self.process = self.sandbox.spawn("rcxlb-agent", [self.command, "load", "eth0", "--foreground"])
+        self._await("the agent", lambda: self.sandbox.run(self.command, "services", "del", "default"))
+        self.sandbox.run(self.command, "services", "add", "secure", "--listen", f"*:{self.port}", "--check", "off",
+                         *identity_of(self.sandbox).options, *self.more)
+        self.sandbox.run(self.command, "backends", "add", f"127.0.0.1:{self.ports[0]}-{self.ports[-1]}")
+        self._await("a worker", lambda: self.sandbox.handshake(self.port, context()))
+        self.pids = set(self._processes())
+
+    def leave(self):
+        super().leave()
+        self.process.terminate()
+        self.process.wait(COMMAND_TIMEOUT)
+
+    @staticmethod
+    def _await(what, attempt, timeout=10):
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                attempt()
+                return
+            except (BenchError, OSError) as error:
+                if time.monotonic() > deadline:
+                    raise BenchError(f"{what} of rcxlb is not there: {error}") from error
+                time.sleep(0.02)
+
+    def _processes(self):
+        for link in pathlib.Path("/proc").glob("[0-9]*/exe"):
+            try:
+                if os.readlink(link) == str(self.command):
+                    yield int(link.parent.name)
+            except OSError:  # it has just ended
+                continue
+
+    def is_balancer(self, pid, _group):
+        return pid in self.pids
 
 
 class Floor(Contender):
@@ -152,20 +212,31 @@ class Server(Contender):
 class Nginx(Server):
     """HTTP, a worker for each core, connections to the instances kept."""
 
-    name = program = "nginx"
-    port = 3080
+    program = "nginx"
+
+    def __init__(self, sandbox, tls=False):
+        super().__init__(sandbox)
+        self.name = "nginx-tls" if tls else "nginx"
+        self.port = 3084 if tls else 3080
+        self.tls = tls
+
+    def _tls(self):
+        """The kernel makes the records if it can, as with rcxlb."""
+        identity = identity_of(self.sandbox)
+        return (f"ssl_certificate {identity.certificate}; ssl_certificate_key {identity.key}; "
+                "ssl_protocols TLSv1.2 TLSv1.3; ssl_conf_command Options KTLS;") if self.tls else ""
 
     def command(self):
         folder = self.sandbox.folder
         servers = "".join(f"server 127.0.0.1:{port};" for port in PORTS)
         kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        temporary = "".join(f"{kind}_temp_path {folder}/nginx-{kind};" for kind in kinds)
-        config = self.write("nginx.conf", f"""
+        temporary = "".join(f"{kind}_temp_path {folder}/{self.name}-{kind};" for kind in kinds)
+        config = self.write(f"{self.name}.conf", f"""
             daemon off;
             user root;
             worker_processes auto;
             worker_rlimit_nofile 8192;
-            pid {folder}/nginx.pid;
+            pid {folder}/{self.name}.pid;
             error_log stderr error;
             events {{ worker_connections 4096; multi_accept on; }}
             http {{
@@ -180,7 +251,8 @@ class Nginx(Server):
                     keepalive_requests 1000000000;
                 }}
                 server {{
-                    listen {self.port} reuseport backlog=8192;
+                    listen {self.port} {"ssl" if self.tls else ""} reuseport backlog=8192;
+                    {self._tls()}
                     location / {{
                         proxy_pass http://instances;
                         proxy_http_version 1.1;
@@ -198,13 +270,21 @@ class Haproxy(Server):
     """A thread for each core. mode http keeps connections to the instances; mode tcp opens one for each client's."""
 
     program = "haproxy"
-    ports = {"http": 3081, "tcp": 3082}
+    own_ports = {("http", False): 3081, ("tcp", False): 3082, ("http", True): 3085, ("tcp", True): 3086}
 
-    def __init__(self, sandbox, mode):
+    def __init__(self, sandbox, mode, tls=False):
         super().__init__(sandbox)
         self.mode = mode
-        self.port = self.ports[mode]
-        self.name = f"haproxy-{mode}"
+        self.tls = tls
+        self.port = self.own_ports[mode, tls]
+        self.name = f"haproxy-{mode}{'-tls' if tls else ''}"
+
+    def _tls(self):
+        if not self.tls:
+            return ""
+        identity = identity_of(self.sandbox)
+        both = identity.certificate.read_text(encoding="ascii") + identity.key.read_text(encoding="ascii")
+        return f"ssl crt {self.write(f'{self.name}.pem', both)} ssl-min-ver TLSv1.2"
 
     def command(self):
         servers = "\n".join(f"    server s{port} 127.0.0.1:{port}" for port in PORTS)
@@ -220,7 +300,7 @@ defaults
     timeout client 60s
     timeout server 60s
 frontend clients
-    bind :{self.port} backlog 8192
+    bind :{self.port} backlog 8192 {self._tls()}
     default_backend instances
 backend instances
     balance leastconn
@@ -256,6 +336,21 @@ def missing_node_instance():
     if not shutil.which("node"):
         return "node is not installed"
     return None if INSTANCE_JS.exists() else f"{INSTANCE_JS.name} is not in scripts/demo"
+
+
+def identity_of(sandbox):
+    """A certificate with a P-256 key, the same for all."""
+    if not sandbox.identity:
+        sandbox.identity = make_identity(sandbox.folder, "bench", "bench.test")
+    return sandbox.identity
+
+
+def start_tls_instances(sandbox):
+    """Fast ones that end TLS themselves."""
+    identity = identity_of(sandbox)
+    words = [*sandbox.on_instance_cores(), sandbox.program("backend")]
+    return sandbox.spawn_all([(f"instance-{port}", [*words, port, identity.certificate, identity.key], {}, [port])
+                              for port in TLS_PORTS])
 
 
 def start_instances(sandbox, kind, ports=PORTS):

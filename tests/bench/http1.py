@@ -10,13 +10,30 @@ Prints one line of JSON for each round and contender, then the medians. The inst
 `make test-programs` and the packages of `scripts/deps bench`.
 """
 import argparse
+import contextlib
 import json
+import os
 import re
+import shutil
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
+from pathlib import Path
 
-from tls import PROGRAM, Process, cpu_seconds, make_identity, nginx, run, stage
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
+from harness.namespace import Namespace  # noqa: E402
+from harness.process import Process  # noqa: E402
+from harness.tls import make_identity  # noqa: E402
+from harness.worker import PROGRAM  # noqa: E402
+
+SERVER = """
+daemon off; worker_processes 1; pid {folder}/{name}.pid; error_log {folder}/{name}.log;
+events {{ worker_connections 4096; }}
+http {{ access_log off; keepalive_requests 100000000; {body} }}
+"""
 INSTANCE = """
 server {{ listen 127.0.0.1:3001 backlog=4096; root {folder}; location = / {{ return 200 "hello\\n"; }} }}
 """
@@ -49,6 +66,42 @@ backend instances
     http-reuse always
     server one 127.0.0.1:3001
 """
+
+
+@contextlib.contextmanager
+def stage(name):
+    """A namespace, a folder, and a list for the processes: all of them are gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="rcxlb-bench-"))
+    folder.chmod(0o755)
+    namespace = Namespace(f"rcxlb-bench-{name}-{os.getpid()}")
+    namespace.create()
+    processes = []
+    try:
+        yield namespace, folder, processes
+    finally:
+        for process in processes:
+            process.end()
+        namespace.delete()
+        shutil.rmtree(folder)
+
+
+def nginx(namespace, folder, name, body):
+    path = folder / f"{name}.conf"
+    path.write_text(SERVER.format(folder=folder, name=name, body=body), encoding="ascii")
+    return Process(namespace.command("nginx", "-p", folder, "-c", path))
+
+
+def cpu_seconds(process):
+    """Of the process and its children that live."""
+    ticks = 0
+    for pid in process.members():
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def run(namespace, *words):
+    return subprocess.run(namespace.command(*words), capture_output=True, check=False, text=True, timeout=300).stdout
 
 
 def contenders(namespace, folder, options):

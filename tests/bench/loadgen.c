@@ -4,6 +4,9 @@
  *
  *   loadgen --mode connect   each request on a connection of its own: connect, send, read the answer, close
  *   loadgen --mode keep      all requests on the connections opened first
+ *   loadgen --mode handshake no request: a TLS handshake on each connection
+ *
+ * With --tls each connection begins with a full handshake (full), or with one that resumes the last session (resume).
  *
  * Says "begin" when the warm-up is over and "end" when the time is, so that others can look at their clocks at the same
  * moments; then waits for the answers that are still under way, and prints one line of JSON. Only answers that came
@@ -15,6 +18,7 @@
 #include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -25,6 +29,8 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "stream.h"
 
 #define ADDRESSES_MAX	64
 #define CONNECTIONS_MAX 4096
@@ -37,7 +43,7 @@
 #define BUCKET_BITS 6
 #define BUCKETS	    ((64 - BUCKET_BITS + 1) << BUCKET_BITS)
 
-enum mode { MODE_CONNECT, MODE_KEEP };
+enum mode { MODE_CONNECT, MODE_KEEP, MODE_HANDSHAKE };
 
 struct options {
 	enum mode mode;
@@ -56,7 +62,7 @@ struct options {
 enum phase { PHASE_CLOSED, PHASE_CONNECTING, PHASE_WAITING };
 
 struct conn {
-	int fd;
+	struct stream stream;
 	enum phase phase;
 	uint64_t begun;	 /* when the request, or in mode connect the connection, began */
 	size_t head_got; /* bytes in `head` */
@@ -90,6 +96,7 @@ static char request[512];
 static size_t request_len;
 static char scratch[256 * 1024]; /* bodies end here */
 static int epoll_fd;
+static SSL_CTX *tls;	    /* NULL: plain */
 static unsigned int opened; /* connections so far: whose turn it is of the addresses */
 static unsigned int busy;   /* connections that are not closed */
 static bool ending;	    /* nothing new begins */
@@ -192,8 +199,8 @@ static void conn__close(struct conn *conn)
 	struct linger at_once = { .l_onoff = 1 };
 
 	if (options.reset)
-		setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
-	close(conn->fd);
+		setsockopt(conn->stream.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	stream_close(&conn->stream, !options.reset);
 	conn->phase = PHASE_CLOSED;
 	busy--;
 }
@@ -225,21 +232,21 @@ static void conn__open(struct conn *conn)
 	opened++;
 	busy++;
 	conn->begun = now_ns();
-	conn->fd = socket_from(from);
+	stream_open(&conn->stream, socket_from(from), tls);
 	conn->phase = PHASE_CONNECTING;
-	if (connect(conn->fd, (const struct sockaddr *)to, sizeof(*to)) && errno != EINPROGRESS) {
+	if (connect(conn->stream.fd, (const struct sockaddr *)to, sizeof(*to)) && errno != EINPROGRESS) {
 		conn__fail(conn, "connect", errno);
 		return;
 	}
 	/* Edge-triggered for both: nothing to change later. */
-	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, conn->fd, &event))
+	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, conn->stream.fd, &event))
 		die("epoll_ctl");
 }
 
 /* A request fits into any send buffer that is empty, so it goes out whole or not at all. */
 static void conn__send(struct conn *conn)
 {
-	ssize_t sent = send(conn->fd, request, request_len, MSG_NOSIGNAL);
+	ssize_t sent = stream_send(&conn->stream, request, request_len);
 
 	if (sent < 0 && errno == EAGAIN)
 		return;
@@ -337,7 +344,7 @@ static void conn__receive(struct conn *conn)
 	const char *wrong = NULL;
 
 	while (!wrong && !answer_complete(conn)) {
-		ssize_t got = recv(conn->fd, scratch, sizeof(scratch), 0);
+		ssize_t got = stream_receive(&conn->stream, scratch, sizeof(scratch));
 
 		if (got < 0 && errno == EAGAIN)
 			return;
@@ -353,9 +360,21 @@ static void conn__receive(struct conn *conn)
 		conn__done(conn);
 }
 
+static void conn__shake(struct conn *conn)
+{
+	if (!stream_handshake(&conn->stream)) {
+		tally.connections++;
+		conn__done(conn);
+	} else if (errno != EAGAIN) {
+		conn__fail(conn, "handshake", errno);
+	}
+}
+
 static void conn__event(struct conn *conn)
 {
-	if (conn->phase == PHASE_CONNECTING)
+	if (conn->phase == PHASE_CONNECTING && options.mode == MODE_HANDSHAKE)
+		conn__shake(conn);
+	else if (conn->phase == PHASE_CONNECTING)
 		conn__send(conn);
 	else if (conn->phase == PHASE_WAITING)
 		conn__receive(conn);
@@ -486,8 +505,10 @@ static unsigned int parse_addresses(char *text, bool with_port, struct sockaddr_
 static void usage(void)
 {
 	fprintf(stderr,
-		"usage: loadgen --to ADDR:PORT[,...] [--from ADDR[,...]] [--mode connect|keep] [--connections N]\n"
-		"               [--seconds S] [--warm-up S] [--path PATH] [--close rst|fin]\n");
+		"usage: loadgen --to ADDR:PORT[,...] [--from ADDR[,...]] [--mode connect|keep|handshake] "
+		"[--connections N]\n"
+		"               [--seconds S] [--warm-up S] [--path PATH] [--order turn|random] [--close rst|fin]\n"
+		"               [--tls full|resume]\n");
 	exit(2);
 }
 
@@ -495,7 +516,9 @@ static void set_option(int option, char *value)
 {
 	switch (option) {
 	case 'm':
-		options.mode = strcmp(value, "keep") ? MODE_CONNECT : MODE_KEEP;
+		options.mode = !strcmp(value, "keep")	     ? MODE_KEEP
+			       : !strcmp(value, "handshake") ? MODE_HANDSHAKE
+							     : MODE_CONNECT;
 		break;
 	case 't':
 		options.to_count = parse_addresses(value, true, options.to);
@@ -523,6 +546,11 @@ static void set_option(int option, char *value)
 	case 'r':
 		options.reset = strcmp(value, "fin");
 		break;
+	case 'T':
+		tls = stream_client(!strcmp(value, "resume"));
+		if (!tls)
+			die("TLS");
+		break;
 	default:
 		usage();
 	}
@@ -531,11 +559,17 @@ static void set_option(int option, char *value)
 static void parse_options(int argc, char **argv)
 {
 	static const struct option known[] = {
-		{ "mode", required_argument, NULL, 'm' },    { "to", required_argument, NULL, 't' },
-		{ "from", required_argument, NULL, 'f' },    { "connections", required_argument, NULL, 'c' },
-		{ "seconds", required_argument, NULL, 's' }, { "warm-up", required_argument, NULL, 'w' },
-		{ "path", required_argument, NULL, 'p' },    { "close", required_argument, NULL, 'r' },
-		{ "order", required_argument, NULL, 'o' },   { 0 },
+		{ "mode", required_argument, NULL, 'm' },
+		{ "to", required_argument, NULL, 't' },
+		{ "from", required_argument, NULL, 'f' },
+		{ "connections", required_argument, NULL, 'c' },
+		{ "seconds", required_argument, NULL, 's' },
+		{ "warm-up", required_argument, NULL, 'w' },
+		{ "path", required_argument, NULL, 'p' },
+		{ "close", required_argument, NULL, 'r' },
+		{ "order", required_argument, NULL, 'o' },
+		{ "tls", required_argument, NULL, 'T' },
+		{ 0 },
 	};
 	int option;
 
@@ -543,12 +577,13 @@ static void parse_options(int argc, char **argv)
 		set_option(option, optarg);
 	if (optind != argc || !options.to_count || options.seconds <= 0 || options.seconds > 3600 ||
 	    options.warm_up < 0 || options.warm_up > 3600 || !options.connections ||
-	    options.connections > CONNECTIONS_MAX)
+	    options.connections > CONNECTIONS_MAX || (options.mode == MODE_HANDSHAKE && !tls))
 		usage();
 }
 
 int main(int argc, char **argv)
 {
+	signal(SIGPIPE, SIG_IGN);
 	parse_options(argc, argv);
 	request_len = snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: bench\r\n\r\n", options.path);
 	if (request_len >= sizeof(request))

@@ -5,7 +5,6 @@ import math
 import os
 import statistics
 
-REFERENCE = "direct"
 FIGURES = ("rate", "p50_us", "p99_us", "cpu_us", "balancer_us")
 
 
@@ -139,10 +138,18 @@ COSTS = {"steer_ns": (summarize_runs, table_of_runs, judge_run),
          "taken": (summarize_taken, table_of_taken, judge_taken)}
 
 
-def judge(workload, least, most, name, summary):
-    """One sentence on a target, and whether it is met."""
+def judge(name, workload, one, summary):
+    """A sentence on each target of a workload, and whether it is met."""
+    if workload.target:
+        yield _judge_ratio(name, workload, one, summary)
+    if workload.balancer_us:
+        yield _judge_balancer(name, workload, one, summary)
+
+
+def _judge_ratio(name, workload, one, summary):
     paired = summary["ratio"]
-    said = (f"{name} {workload}: {paired['median']:.3f} of {REFERENCE}, "
+    least, most = workload.target
+    said = (f"{one} {name}: {paired['median']:.3f} of {workload.reference}, "
             f"95 % sure of {_range(paired, '{:.3f}'.format)}; wanted ")
     said += f"at least {least}" if most is None else f"{least} to {most}"
     if summary["errors"]:
@@ -151,6 +158,15 @@ def judge(workload, least, most, name, summary):
         return f"{said}: above it, by uneven shares or noise", True
     met = paired["median"] >= least
     return f"{said}: {'met' if met else 'MISSED'}{'' if is_sure(paired, least) else ', but not surely'}", met
+
+
+def _judge_balancer(name, workload, one, summary):
+    took, most = summary["balancer_us"], workload.balancer_us
+    met = took["median"] <= most and not summary["errors"]
+    sure = took["low"] > most or took["high"] <= most
+    return (f"{one} {name}: {took['median']:.0f} us of its own CPU time for each {workload.unit}, quartiles "
+            f"{_range(took, '{:.0f}'.format)}; wanted at most {most:g}: {'met' if met else 'MISSED'}"
+            f"{'' if sure else ', but not surely'}{', with errors' if summary['errors'] else ''}"), met
 
 
 def compare(workload, ours, theirs, rounds):

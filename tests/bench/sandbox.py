@@ -90,6 +90,7 @@ class Sandbox:
         self.folder = FOLDER
         self.environment = {**os.environ, **environment}
         self.clients = self.folder / "clients"
+        self.identity = None  # a certificate, where TLS is ended
         self._mount()
         self._connect()
         for program in programs:
@@ -143,6 +144,12 @@ class Sandbox:
         if done.returncode:
             raise BenchError(f"{' '.join(words)}: exit {done.returncode}: {done.stderr.strip() or done.stdout.strip()}")
         return done.stdout
+
+    @staticmethod
+    def handshake(port, context):
+        """One with TLS from this side; raises when nobody makes it."""
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as raw:
+            context.wrap_socket(raw).close()
 
     def spawn(self, name, command, environment=None, ports=()):
         """Starts a server, and returns when it accepts on its ports. It is a process group of its own, see cpu.py."""
