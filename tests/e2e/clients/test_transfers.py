@@ -44,6 +44,7 @@ def test_transfers(service, version, cipher):
     said = service.succeed(["node", CLIENT, "client", f"{HOST4}:443", version, cipher, TRANSFERS, BYTES], seconds=SECONDS - 30)
     told = json.loads(said)
     print(f"{told['transfers']} transfers, {told['bytes']} bytes, {told['seconds']:.1f} s")
+    assert told["wrong"] == [], json.dumps(service.lab.rcxlb.service("secure")["work"])
     assert told["agreed"] == {f"TLSv{version} {CIPHERS[version][cipher]}": TRANSFERS}
     wait_equal(lambda: sum(service.kernel().values()) - sum(before.values()), TRANSFERS, "connections that are told of")
     service.expect_kernel()

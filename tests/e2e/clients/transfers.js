@@ -121,7 +121,7 @@ function transfer(connect, [up, down]) {
 			send(socket, begin, up);
 		});
 		socket.on('data', (data) => (verdict += reader.take(data)));
-		socket.on('error', reject);
+		socket.on('error', (error) => reject(new Error(`${up} up, ${down} down: ${error.message} after ${reader.at}`)));
 		socket.on('end', () => {
 			const said = `${up} up, ${down} down: `;
 
@@ -142,18 +142,23 @@ async function runClient(address, version, cipher, transfers, most) {
 		ciphers: cipher,
 	});
 	const connect = () => tls.connect({ host, port, secureContext: context, rejectUnauthorized: false });
-	const told = { transfers: 0, bytes: 0, agreed: {} };
+	const told = { transfers: 0, bytes: 0, agreed: {}, wrong: [] };
 	const begun = performance.now();
 	let next = 0;
 
 	async function go() {
 		while (next < transfers) {
 			const wanted = sizes(next++, most);
-			const agreed = await transfer(connect, wanted);
 
-			told.agreed[agreed] = (told.agreed[agreed] ?? 0) + 1;
-			told.transfers++;
-			told.bytes += wanted[0] + wanted[1];
+			try {
+				const agreed = await transfer(connect, wanted);
+
+				told.agreed[agreed] = (told.agreed[agreed] ?? 0) + 1;
+				told.transfers++;
+				told.bytes += wanted[0] + wanted[1];
+			} catch (error) {
+				told.wrong.push(`after ${Math.round(performance.now() - begun)} ms: ${error.message}`);
+			}
 		}
 	}
 	await Promise.all(Array.from({ length: AT_ONCE }, go));

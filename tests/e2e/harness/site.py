@@ -76,11 +76,11 @@ def certified(lab):
     return authority, make_identity(lab.folder, "site", HOST, HOST4, authority=authority)
 
 
-def relaying(lab, backends, port=SECURE):
+def relaying(lab, backends, options=()):
     """A service that ends TLS before these backends, with workers that run."""
     authority, identity = certified(lab)
     lab.rcxlb("load", "eth0")
-    lab.rcxlb("services", "add", "secure", "--listen", f"*:{port}", "--check", "off", *identity.options)
+    lab.rcxlb("services", "add", "secure", "--listen", f"*:{SECURE}", "--check", "off", *identity.options, *options)
     lab.rcxlb("backends", "add", "-s", "secure", backends)
     wait_until(lambda: lab.rcxlb.status()["workers"], "workers")
     return Service(lab, authority, identity)
