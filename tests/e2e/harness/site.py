@@ -73,7 +73,7 @@ class Service:
 def certified(lab):
     """An authority, and what it has made for the site."""
     authority = make_authority(lab.folder, "authority")
-    return authority, make_identity(lab.folder, "site", HOST, HOST4, authority=authority)
+    return authority, make_identity(lab.folder, "site", HOST, HOST4, days=90, authority=authority)
 
 
 def relaying(lab, backends, options=()):
