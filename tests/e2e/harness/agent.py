@@ -92,20 +92,21 @@ def agents_of(lab):
 
 def workers_of(lab):
     """Pids of the processes that hold clients' bytes."""
-    return [number for number in lab.host.pids() if _name_of(number) == "rcxlb-worker"]
+    return [number for number in lab.host.pids() if name_of(number) == "rcxlb-worker"]
 
 
 def recorders_of(lab):
     """Pids of those that write access logs."""
-    return [number for number in lab.host.pids() if _name_of(number) == "rcxlb-log" and is_alive(number)]
+    return [number for number in lab.host.pids() if name_of(number) == "rcxlb-log" and is_alive(number)]
 
 
 def supervisor_of(lab):
     """The pid of the process that starts workers."""
-    return next(number for number in lab.host.pids() if _name_of(number) == "rcxlb-super")
+    return next(number for number in lab.host.pids() if name_of(number) == "rcxlb-super")
 
 
-def _name_of(number):
+def name_of(number):
+    """Of the process, as the kernel shows it; None when it has ended."""
     try:
         return Path(f"/proc/{number}/comm").read_text(encoding="ascii").strip()
     except (FileNotFoundError, ProcessLookupError):
@@ -116,7 +117,7 @@ def _is_agent(lab, number):
     try:
         if os.readlink(f"/proc/{number}/exe") != str(lab.rcxlb.binary):
             return False
-        return _name_of(number) not in ("rcxlb-super", "rcxlb-worker", "rcxlb-log") and is_alive(number)
+        return name_of(number) not in ("rcxlb-super", "rcxlb-worker", "rcxlb-log") and is_alive(number)
     except (FileNotFoundError, ProcessLookupError):
         return False
 

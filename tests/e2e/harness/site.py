@@ -22,6 +22,7 @@ services:
   backends: ["127.0.0.1:3001-{last}"]
   health: {{type: "off"}}
   tls: {tls}
+  {more}
 - name: by-client
   listen: ["*:444"]
   hash: client
@@ -95,12 +96,21 @@ class Site(Service):
         for number, name in enumerate(self.names, 1):
             words = ["env", NODE_PATH, *environment, f"INSTANCE={name}", f"PORT={3000 + number}", "node", SCRIPT]
             lab.start(words, "listening")
-        tls = f"{{certificate: {self.identity.certificate}, key: {self.identity.key}}}"
-        config = lab.folder / "rcxlb.yaml"
-        config.write_text(CONFIG.format(last=3000 + instances, tls=tls), encoding="utf-8")
-        lab.rcxlb("load", "-c", config)
+        self.path = lab.folder / "rcxlb.yaml"
+        self._write("")
+        lab.rcxlb("load", "-c", self.path)
         for port in (SECURE, BY_CLIENT, PARSED):
             wait_until(lambda port=port: self.curl(f"https://{HOST}:{port}/").returncode == 0, "workers take connections")
+
+    def _write(self, more):
+        tls = f"{{certificate: {self.identity.certificate}, key: {self.identity.key}}}"
+        text = CONFIG.format(last=3000 + len(self.names), tls=tls, more=more)
+        self.path.write_text(text, encoding="utf-8")
+
+    def reload(self, more):
+        """With these keys of the first service."""
+        self._write(more)
+        assert self.lab.rcxlb("reload") != "no difference\n"
 
     def curl(self, *words):
         """It believes nobody but our authority."""
