@@ -16,7 +16,7 @@ pytestmark = [
 ]
 ABOVE_LOW = {"MEDIUM", "HIGH", "CRITICAL", "FATAL"}  # WARN is about the scanner itself, as that it knows no GOST
 # Of its sections those that must have run to their end.
-LOOKED_AT = {"SSLv2", "SSLv3", "TLS1", "TLS1_1", "TLS1_2", "TLS1_3", "ALPN", "cipherlist_3DES_IDEA", "FS", "cert_keySize",
+LOOKED_AT = {"SSLv2", "SSLv3", "TLS1", "TLS1_1", "TLS1_2", "TLS1_3", "ALPN", "cipherlist_3DES_IDEA", "cert_keySize",
              "heartbleed", "CCS", "ticketbleed", "ROBOT", "secure_client_renego", "CRIME_TLS", "POODLE_SSL", "fallback_SCSV",
              "SWEET32", "FREAK", "DROWN", "LOGJAM", "BEAST", "LUCKY13", "RC4"}
 

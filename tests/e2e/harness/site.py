@@ -5,7 +5,7 @@ import subprocess
 from . import settings
 from .lab import HOST4
 from .poll import wait_until
-from .tls import make_authority, make_identity
+from .tls import TlsClient, context, make_authority, make_identity
 
 SCRIPT = settings.ROOT / "tests" / "e2e" / "servers" / "site.js"
 NODE_PATH = "NODE_PATH=/usr/share/nodejs"  # where Debian's packages of libraries put them
@@ -83,8 +83,16 @@ def relaying(lab, backends, options=()):
     lab.rcxlb("load", "eth0")
     lab.rcxlb("services", "add", "secure", "--listen", f"*:{SECURE}", "--check", "off", *identity.options, *options)
     lab.rcxlb("backends", "add", "-s", "secure", backends)
-    wait_until(lambda: lab.rcxlb.status()["workers"], "workers")
+    wait_until(lambda: _takes(lab), "workers take connections")
     return Service(lab, authority, identity)
+
+
+def _takes(lab):
+    try:
+        TlsClient(lab.connect(HOST4, SECURE).sock, context()).close()
+    except OSError:
+        return False
+    return True
 
 
 class Site(Service):
