@@ -116,25 +116,26 @@ class Rcxlb(Contender):
         return sum(backend["active"] for backend in status["services"][0]["backends"])
 
 
-class RcxlbTls(Rcxlb):
-    """A service that ends TLS. Its processes are an agent, a supervisor and workers, in the foreground: an agent in the
-    background is a session of its own, and the kernel shares the cores out between sessions first.
+class RcxlbWorker(Rcxlb):
+    """A service whose connections go through workers. Its processes are an agent, a supervisor and workers, in the
+    foreground: an agent in the background is a session of its own, and the kernel shares the cores out between sessions
+    first.
     """
 
     port = 3443
 
-    def __init__(self, sandbox, more=()):
-        super().__init__(sandbox)
-        self.more = more
+    def __init__(self, sandbox, options=(), tls=False):
+        super().__init__(sandbox, options)
+        self.tls = tls
         self.pids = set()
 
     def enter(self):
         self.process = self.sandbox.spawn("rcxlb-agent", [self.command, "load", "eth0", "--foreground"])
         self._await("the agent", lambda: self.sandbox.run(self.command, "services", "del", "default"))
-        self.sandbox.run(self.command, "services", "add", "secure", "--listen", f"*:{self.port}", "--check", "off",
-                         *identity_of(self.sandbox).options, *self.more)
+        self.sandbox.run(self.command, "services", "add", "worked", "--listen", f"*:{self.port}", "--check", "off",
+                         *(identity_of(self.sandbox).options if self.tls else ()), *self.options)
         self.sandbox.run(self.command, "backends", "add", f"127.0.0.1:{self.ports[0]}-{self.ports[-1]}")
-        self._await("a worker", lambda: self.sandbox.handshake(self.port, context()))
+        self._await("a worker", lambda: self.sandbox.visit(self.port, context() if self.tls else None))
         self.pids = set(self._processes())
 
     def leave(self):
@@ -212,13 +213,16 @@ class Server(Contender):
 class Nginx(Server):
     """HTTP, a worker for each core, connections to the instances kept."""
 
+    forwarding = (("Host", "$host"), ("X-Real-IP", "$remote_addr"), ("X-Forwarded-For", "$proxy_add_x_forwarded_for"),
+                  ("X-Forwarded-Proto", "$scheme"), ("X-Forwarded-Host", "$host"), ("X-Forwarded-Port", "$server_port"))
     program = "nginx"
 
-    def __init__(self, sandbox, tls=False):
+    def __init__(self, sandbox, tls=False, headers=False):
         super().__init__(sandbox)
-        self.name = "nginx-tls" if tls else "nginx"
-        self.port = 3084 if tls else 3080
+        self.name = "nginx" + ("-tls" if tls else "-http" if headers else "")
+        self.port = 3084 if tls else 3087 if headers else 3080
         self.tls = tls
+        self.headers = "".join(f"proxy_set_header {name} {value};" for name, value in self.forwarding) if headers else ""
 
     def _tls(self):
         """The kernel makes the records if it can, as with rcxlb."""
@@ -256,7 +260,7 @@ class Nginx(Server):
                     location / {{
                         proxy_pass http://instances;
                         proxy_http_version 1.1;
-                        proxy_set_header Connection "";
+                        proxy_set_header Connection ""; {self.headers}
                         proxy_buffers 16 64k;
                         proxy_max_temp_file_size 0;
                     }}
@@ -270,14 +274,22 @@ class Haproxy(Server):
     """A thread for each core. mode http keeps connections to the instances; mode tcp opens one for each client's."""
 
     program = "haproxy"
-    own_ports = {("http", False): 3081, ("tcp", False): 3082, ("http", True): 3085, ("tcp", True): 3086}
+    own_ports = {"http": 3081, "tcp": 3082, "http-tls": 3085, "tcp-tls": 3086, "http-headers": 3088}
+    forwarding = """option forwardfor
+    http-request set-header X-Real-IP %[src]
+    http-request set-header X-Forwarded-Proto http if !{ ssl_fc }
+    http-request set-header X-Forwarded-Proto https if { ssl_fc }
+    http-request set-header X-Forwarded-Host %[req.hdr(host)]
+    http-request set-header X-Forwarded-Port %[dst_port]"""
 
-    def __init__(self, sandbox, mode, tls=False):
+    def __init__(self, sandbox, mode, tls=False, headers=False):
         super().__init__(sandbox)
         self.mode = mode
         self.tls = tls
-        self.port = self.own_ports[mode, tls]
-        self.name = f"haproxy-{mode}{'-tls' if tls else ''}"
+        self.headers = self.forwarding if headers else ""
+        row = mode + ("-tls" if tls else "-headers" if headers else "")
+        self.port = self.own_ports[row]
+        self.name = f"haproxy-{row}"
 
     def _tls(self):
         if not self.tls:
@@ -301,6 +313,7 @@ defaults
     timeout server 60s
 frontend clients
     bind :{self.port} backlog 8192 {self._tls()}
+    {self.headers}
     default_backend instances
 backend instances
     balance leastconn

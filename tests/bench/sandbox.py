@@ -146,10 +146,11 @@ class Sandbox:
         return done.stdout
 
     @staticmethod
-    def handshake(port, context):
-        """One with TLS from this side; raises when nobody makes it."""
+    def visit(port, context):
+        """A connection from this side, by TLS with a context; raises OSError when nobody takes it."""
         with socket.create_connection(("127.0.0.1", port), timeout=5) as raw:
-            context.wrap_socket(raw).close()
+            if context:
+                context.wrap_socket(raw).close()
 
     def spawn(self, name, command, environment=None, ports=()):
         """Starts a server, and returns when it accepts on its ports. It is a process group of its own, see cpu.py."""
