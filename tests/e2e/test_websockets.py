@@ -60,7 +60,7 @@ def certificate_of(lab, port):
 
 
 def kill_supervisor(lab):
-    [number] = [number for number in lab.host.pids() if agent.name_of(number) == "rcxlb-super"]
+    number = agent.supervisor_of(lab)
     os.kill(number, signal.SIGKILL)
     wait_until(lambda: not agent.is_alive(number), "the supervisor has ended")
 
