@@ -63,7 +63,8 @@ class Reader:
         self.raw += taken
         return taken
 
-    def _line(self):
+    def line(self):
+        """The next line, without its end."""
         while b"\r\n" not in self.rest:
             if not self._more():
                 raise EOFError(self.rest)
@@ -71,10 +72,10 @@ class Reader:
 
     def _chunks(self):
         pieces = []
-        while size := int(self._line(), 16):
+        while size := int(self.line(), 16):
             pieces.append(self.take(size))
-            assert self._line() == b""
-        assert self._line() == b""
+            assert self.line() == b""
+        assert self.line() == b""
         return b"".join(pieces)
 
     def head(self):
@@ -82,8 +83,8 @@ class Reader:
         self.raw = b""
         if not self.rest and not self._more():
             return None
-        made = Message(self._line().decode("latin-1"))
-        while line := self._line():
+        made = Message(self.line().decode("latin-1"))
+        while line := self.line():
             name, _, value = line.partition(b":")
             made.fields.append((name.decode("latin-1"), value.strip().decode("latin-1")))
         made.raw = self.raw
