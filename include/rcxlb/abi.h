@@ -192,6 +192,7 @@ struct rcxlb_http {
 		__u16 status[RCXLB_ERROR_STATUSES]; /* the worker's own answers that have it as their body; 0: no more */
 	} error_page[RCXLB_MAX_ERROR_PAGES];
 	char acme[RCXLB_PATH_LEN]; /* a folder with answers to challenges of a certificate authority; empty: none */
+	__u32 unused;
 };
 
 /* Map `proxy`, by service id: the PROXY protocol. */

@@ -6,9 +6,10 @@ import shutil
 
 import pytest
 
-from harness.agent import scrape, supervisor_of
+from harness import settings
+from harness.agent import cpu_seconds, scrape, supervisor_of, workers_of
 from harness.browser import Browser
-from harness.http import Reader
+from harness.http import GET, Reader, answer
 from harness.poll import wait_until
 
 TOKEN = "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0"
@@ -25,6 +26,7 @@ services:
   listen: ["*:3000"]
   http: {{}}
   acme: {root}
+  health: {{type: "off"}}
 """
 
 
@@ -147,6 +149,34 @@ def test_a_body_that_nobody_wants_and_pipelining(site):
         got = reader.message()
         assert (got.status, got["Connection"], got.body) == (200, closing, f"{TOKEN}.{PRINT}".encode())
     assert reader.at_end()
+
+
+def work_of(lab):
+    """Seconds of CPU that the workers have taken."""
+    return sum(map(cpu_seconds, workers_of(lab)))
+
+
+def test_a_kept_connection_to_an_instance_may_end_meanwhile(site):
+    """While the worker waits for a look, which costs it nothing: the answer is the same, and the next request has another
+    connection."""
+    listener = site.lab.host.listening("127.0.0.1", 3001)
+    listener.settimeout(20 * settings.PATIENCE)
+    site.lab.rcxlb("backends", "add", "-s", "parsed", "127.0.0.1:3001")
+    browser = Browser(site.lab, 3000)
+    reader = Reader(browser.sock)
+    before = work_of(site.lab)
+    for _ in range(3):
+        browser.sock.sendall(GET)
+        instance, _ = listener.accept()
+        assert Reader(instance).message()
+        instance.sendall(answer(b"its own"))
+        assert reader.message().body == b"its own"
+        browser.sock.sendall(f"GET {PATH}none HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+        instance.close()
+        got = reader.message()
+        assert (got.status, got["Connection"]) == (404, None)
+    assert work_of(site.lab) - before < 0.1 * settings.PATIENCE
+    listener.close()
 
 
 def test_when_nobody_looks_any_more_there_is_an_answer(site):

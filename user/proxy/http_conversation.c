@@ -332,7 +332,7 @@ static void on_instance(evutil_socket_t fd, short what, void *arg)
 		if (c->exchange && (what & EV_WRITE))
 			c->exchange->request.blocked = false;
 	}
-	if (c->state == HTTP_AWAITING || c->state == HTTP_READING)
+	if (c->state == HTTP_AWAITING || c->state == HTTP_READING || c->state == HTTP_SEEKING)
 		http_check_instance(c);
 	turn(c);
 }

@@ -162,6 +162,11 @@ bool http_read_instance(struct http_conversation *c)
 	if (!c->instance_readable || c->instance.fd < 0 || c->instance_ended || x->answer.in || x->switched ||
 	    !c->reads_left)
 		return false;
+	/* A kept connection, while the worker answers itself. */
+	if (x->own) {
+		http_check_instance(c);
+		return false;
+	}
 	c->reads_left--;
 	n = http_half_read(&x->answer, &c->shared->buffers, &c->instance);
 	c->instance_readable = n == BUFFER_SIZE;

@@ -59,7 +59,7 @@ void http_parse_request(struct http_conversation *c);
 /* True when the state is another one: an instance must be connected to first, or there is none. */
 bool http_reach_instance(struct http_conversation *c);
 
-/* A kept connection without a request: whatever comes from there, it is of no more use. */
+/* A kept connection that nothing is asked of: whatever comes from there, it is of no more use. */
 void http_check_instance(struct http_conversation *c);
 
 void http_send_request(struct http_conversation *c);
