@@ -65,6 +65,7 @@ class Service:
         """Where the kernel has TLS it has all connections, both ways."""
         features = self.lab.rcxlb.json("doctor")["features"]
         counts = self.kernel()
+        print(f"directions that the kernel has, of so many connections: {counts}")
         if all(entry["have"] for entry in features if entry["name"].startswith("kTLS")):
             assert counts["both"] == sum(counts.values()) > 0, counts
         else:
