@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Everybody's clients against services that end TLS. Needs what `scripts/deps clients` installs; scripts/test --only clients."""
+"""Other people's clients against services that end TLS, and other people's servers. Needs what `scripts/deps clients`
+installs; scripts/test --only clients."""
 import shutil
 from pathlib import Path
 
