@@ -104,11 +104,12 @@ def test_idle_connections_that_an_instance_closes_are_no_error(place, identity):
     stop = threading.Event()
 
     def serve(sock):
-        sock.settimeout(pause)
+        sock.settimeout(10 * settings.PATIENCE)  # for the first one, as servers do
         reader = Reader(sock)
         try:
             while reader.message() is not None:
                 sock.sendall(answer(b"ok"))
+                sock.settimeout(pause)
         except OSError:
             pass
         sock.close()
