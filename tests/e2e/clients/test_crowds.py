@@ -48,12 +48,12 @@ def judge(what, before, beside, kib, count):
 def test_handshakes_that_never_finish(service):
     count = settings.scaled(5000, 500)
     waits(service)
-    before, memory = waits(service), fast.private_kib(service.lab)
+    before, memory = waits(service), fast.heap_kib(service.lab)
     idle = [service.lab.connect(HOST4, 443, source=CLIENTS4[number % len(CLIENTS4)]) for number in range(count)]
     for each in idle[::2]:
         each.sock.sendall(HALF_HELLO)
     wait_until(lambda: work(service)["handshaking"] >= count * 0.95, "they are in their handshake")
-    beside, grown = waits(service), fast.private_kib(service.lab) - memory
+    beside, grown = waits(service), fast.heap_kib(service.lab) - memory
     judge("handshakes that never finish", before, beside, grown, count)
     assert grown / count < 64
     for each in idle:
@@ -65,12 +65,12 @@ def test_clients_that_do_not_read(service):
     """What a connection may hold is a buffer of 16 KiB; the kernel's are the kernel's."""
     count = settings.scaled(200, 20)
     waits(service)
-    before, memory = waits(service), fast.private_kib(service.lab)
+    before, memory = waits(service), fast.heap_kib(service.lab)
     idle = [TlsClient(service.lab.connect(HOST4, 443).sock, context()) for _ in range(count)]
     for each in idle:
         each.sendall(b"GET /bytes/100000000 HTTP/1.1\r\nHost: x\r\n\r\n")
     wait_until(lambda: has_stopped(service), "what there is room for has come", seconds=20)
-    beside, grown = waits(service), fast.private_kib(service.lab) - memory
+    beside, grown = waits(service), fast.heap_kib(service.lab) - memory
     judge("clients that do not read", before, beside, grown, count)
     assert grown / count < 128
     for each in idle:

@@ -43,8 +43,8 @@ def test_memory_is_flat(service):
     for turn in range(TURNS):
         done += come_and_go(service, CONNECTIONS // TURNS, turn)
         wait_equal(lambda: service.lab.rcxlb.service("secure")["work"]["connections"], 0, "open connections", seconds=20)
-        seen.append(fast.private_kib(service.lab))
-    print(f"{done} connections; private KiB of all workers after each part: {seen}")
+        seen.append(fast.heap_kib(service.lab))
+    print(f"{done} connections; KiB of all workers' heaps after each part: {seen}")
     work = service.lab.rcxlb.service("secure")["work"]
     assert work["accepted"] - before["accepted"] >= done
     assert work["handshakes"]["resumed"] > before["handshakes"]["resumed"]
