@@ -11,7 +11,7 @@ from harness.poll import wait_equal
 
 CONNECTIONS = int(os.environ.get("RCXLB_TEST_CONNECTIONS", "20000"))
 TURNS = 6  # looks at the memory
-GROWTH_KIB = 768  # what comes on top of the first parts: pages of heap that are touched for the first time
+GROWTH_KIB = 512  # what comes on top of the first parts: pages of heap that are touched for the first time
 # How connections begin and end: with a full handshake or a resumed one, with RST or close_notify and FIN.
 KINDS = [("full", "rst"), ("resume", "fin")]
 pytestmark = pytest.mark.seconds(600 + CONNECTIONS // 100)
