@@ -17,6 +17,8 @@
 #define AF_INET6 10
 #define IPPROTO_TCP 6
 #define EEXIST 17
+#define EINVAL 22
+#define EOPNOTSUPP 95
 #define SOL_TCP 6
 #define TCP_BPF_SOCK_OPS_CB_FLAGS 1008 /* of an enum that older headers do not have it in */
 

@@ -33,7 +33,7 @@ struct rcxlb_watch {
 MAP(meta, ARRAY, 1, __u32, struct rcxlb_meta, 0);                                           /* read by user space */
 MAP(services, HASH, RCXLB_MAX_SERVICES * RCXLB_MAX_LISTEN, struct rcxlb_endpoint, struct rcxlb_service, 0); /* steer */
 MAP(backends, ARRAY, RCXLB_MAX_BACKENDS, __u32, struct rcxlb_backend, 0);                   /* steer, register */
-MAP(addresses, HASH, RCXLB_MAX_BACKENDS * 2, struct rcxlb_endpoint, __u32, 0);              /* register */
+MAP(addresses, HASH, RCXLB_MAX_BACKENDS * 2, struct rcxlb_endpoint, __u32, 0);              /* steer, register */
 MAP(members, ARRAY, RCXLB_MAX_SERVICES, __u32, struct rcxlb_members, 0);                    /* user space */
 MAP(checks, ARRAY, RCXLB_MAX_SERVICES, __u32, struct rcxlb_check, 0);                       /* agent */
 MAP(tls, ARRAY, RCXLB_MAX_SERVICES, __u32, struct rcxlb_tls, 0);                             /* agent */
@@ -71,9 +71,12 @@ MAP(audience, ARRAY, 1, __u32, struct rcxlb_audience, 0);                       
 MAP(listeners, SOCKMAP, RCXLB_MAX_BACKENDS * RCXLB_ROWS, __u32, __u64, 0);                  /* steer */
 MAP(sockets, SK_STORAGE, 0, int, struct rcxlb_socket, BPF_F_NO_PREALLOC | BPF_F_CLONE);     /* register */
 
-/* Written by workers, each his own entries; the supervisor removes those of who was killed. */
+/* Written by workers, each his own entries, and steer, which answers there; the supervisor removes those of who was killed. */
 MAP(peers, HASH, RCXLB_MAX_PEERS, struct rcxlb_endpoint, struct rcxlb_peer, BPF_F_NO_PREALLOC); /* steer, peername */
 MAP(staff, HASH, RCXLB_MAX_STAFF, __u32, struct rcxlb_worker, BPF_F_NO_PREALLOC);           /* user space */
+
+/* Written by workers, any of them. */
+MAP(setbacks, ARRAY, RCXLB_MAX_BACKENDS, __u32, struct rcxlb_setback, BPF_F_MMAPABLE);      /* steer, user space */
 
 /* Written by workers: atomic additions. */
 MAP(tallies, ARRAY, RCXLB_MAX_SERVICES, __u32, struct rcxlb_tally, BPF_F_MMAPABLE);         /* user space */
@@ -87,7 +90,7 @@ MAP(epolls, LRU_HASH, RCXLB_MAX_EPOLLS, __u64, struct rcxlb_thread, 0);         
 MAP(loops, ARRAY, RCXLB_MAX_BACKENDS + RCXLB_MAX_WORKERS, __u32, struct rcxlb_loops, 0);                        /* user space */
 MAP(watch, ARRAY, 1, __u32, struct rcxlb_watch, 0);                                         /* nobody else */
 
-/* Written by register (active, rows, refused, since) and steer (the counters): atomic additions, no field has two writers. */
+/* Written by register (active, rows, refused, since, unassignable) and steer (the counters): atomic additions, no field has two writers. */
 MAP(load, ARRAY, RCXLB_MAX_BACKENDS, __u32, struct rcxlb_load, 0);                          /* user space */
 
 /* Written by steer. */

@@ -13,6 +13,7 @@
 #include "ctx.bpf.h"
 #include "loops.bpf.h"
 #include "owners.bpf.h"
+#include "relayed.bpf.h"
 
 static __always_inline __u32 *backend_at(const struct rcxlb_endpoint *at)
 {
@@ -33,30 +34,6 @@ static __always_inline __u32 *backend_of(struct rcxlb_endpoint *local, __u32 fam
 		return id;
 	endpoint_set_any(local, AF_INET); /* a dual-stack socket takes IPv4 as well */
 	return backend_at(local);
-}
-
-/* The load entry for a backend, cleared when its id was another address's before. */
-static __always_inline struct rcxlb_load *load_of(__u32 id, __u32 generation)
-{
-	struct rcxlb_load *entry = bpf_map_lookup_elem(&load, &id);
-	__u32 former;
-
-	if (!entry)
-		return NULL;
-	former = entry->generation;
-	if (former == generation)
-		return entry;
-	/* Two members of a group may call listen() at once: one of them clears. */
-	if (__sync_val_compare_and_swap(&entry->generation, former, generation) == former) {
-		entry->active = 0;
-		entry->steered = 0;
-		entry->spilled = 0;
-		entry->failovers = 0;
-		entry->rows = 0;
-		entry->refused = 0;
-		entry->since = 0;
-	}
-	return entry;
 }
 
 static __always_inline void note_row(struct rcxlb_load *entry, __u32 row)
@@ -91,11 +68,24 @@ static __always_inline bool registered(const struct rcxlb_socket *self)
 		entry_;                                                                                                \
 	})
 
-/* Registered in `self->row`, or refused by the map with `err`. */
+/* Sockets of a kind that no map takes: those of MPTCP. */
+static __always_inline bool is_unassignable(long err)
+{
+	return err == -EINVAL || err == -EOPNOTSUPP;
+}
+
+/* Registered in `self->row`; without one, when no connection can be assigned to it; or refused by the map with `err`.
+ */
 #define CONCLUDE(sk, entry, self, err)                                                                                 \
 	({                                                                                                             \
-		struct rcxlb_socket *stored_ = (err) ? NULL : bpf_sk_storage_get(&sockets, sk, NULL, 0);               \
-		if (stored_) {                                                                                         \
+		bool apart_ = is_unassignable(err);                                                                    \
+		struct rcxlb_socket *stored_ = (err) && !apart_ ? NULL : bpf_sk_storage_get(&sockets, sk, NULL, 0);    \
+		if (stored_ && apart_) {                                                                               \
+			(self)->row = RCXLB_NO_ROW;                                                                    \
+			*stored_ = *(self);                                                                            \
+			(entry)->refused = 0;                                                                          \
+			__sync_fetch_and_add(&(entry)->unassignable, 1);                                               \
+		} else if (stored_) {                                                                                  \
 			*stored_ = *(self);                                                                            \
 			note_row(entry, (self)->row);                                                                  \
 		} else {                                                                                               \
@@ -146,9 +136,9 @@ static __always_inline void on_listen(struct bpf_sock_ops *ctx, struct bpf_sock 
 	}
 	CONCLUDE(sk, entry, &self, err);
 	owners_begin(id);
-	if (err)
+	if (err && !is_unassignable(err))
 		return;
-	if (!self.row)
+	if (!self.row || self.row == RCXLB_NO_ROW)
 		entry->since = bpf_ktime_get_ns();
 	/* To hear of its end; the connections that it accepts inherit the wish. */
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
@@ -175,6 +165,16 @@ static __always_inline void on_established(struct bpf_sock_ops *ctx, struct bpf_
 	__sync_fetch_and_add(&entry->active, 1);
 }
 
+/* A listener that no connection could be assigned to has gone. */
+static __always_inline void forget_unassignable(const struct rcxlb_socket *self)
+{
+	__u32 id = self->backend;
+	struct rcxlb_load *entry = bpf_map_lookup_elem(&load, &id);
+
+	if (self->row == RCXLB_NO_ROW && entry && entry->generation == self->generation && entry->unassignable)
+		__sync_fetch_and_add(&entry->unassignable, -1);
+}
+
 static __always_inline void on_close(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 {
 	struct rcxlb_socket *self = bpf_sk_storage_get(&sockets, sk, NULL, 0);
@@ -186,6 +186,7 @@ static __always_inline void on_close(struct bpf_sock_ops *ctx, struct bpf_sock *
 		return;
 	if (!self->counted) {
 		if (ctx->args[0] == BPF_TCP_LISTEN) {
+			forget_unassignable(self);
 			sock_ops_local(ctx, &local);
 			tell(RCXLB_EVENT_GONE, self, &local);
 		}
@@ -206,14 +207,14 @@ int registrar(struct bpf_sock_ops *ctx)
 	struct bpf_sock *sk;
 
 	if (op != BPF_SOCK_OPS_TCP_LISTEN_CB && op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB &&
-	    (op != BPF_SOCK_OPS_STATE_CB || ctx->args[1] != BPF_TCP_CLOSE))
+	    op != BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB && (op != BPF_SOCK_OPS_STATE_CB || ctx->args[1] != BPF_TCP_CLOSE))
 		return 1;
 	sk = ctx->sk;
 	if (!sk)
 		return 1;
 	if (op == BPF_SOCK_OPS_TCP_LISTEN_CB)
 		on_listen(ctx, sk);
-	else if (op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)
+	else if (op != BPF_SOCK_OPS_STATE_CB) /* one that an instance got, or that a worker made to one elsewhere */
 		on_established(ctx, sk);
 	else
 		on_close(ctx, sk);
@@ -225,12 +226,25 @@ static __always_inline bool is_our_listener(const struct sock_common *sk)
 	return sk && sk->skc_state == BPF_TCP_LISTEN && sk->skc_net.net->net_cookie == netns_cookie;
 }
 
-/* Takes a listener out whose backend was deleted. */
+/* Does it listen on all addresses of this host, and is its backend's not among them any more? */
+static __always_inline bool is_anothers(const struct rcxlb_socket *self, const struct rcxlb_endpoint *local)
+{
+	__u32 id = self->backend;
+	const struct rcxlb_backend *backend = bpf_map_lookup_elem(&backends, &id);
+	const __u32 *words = (const __u32 *)local->address;
+	bool any = !(words[0] | words[1] | words[3]) && (!words[2] || words[2] == bpf_htonl(0xffff));
+
+	return any && backend && backend->flags & RCXLB_BACKEND_ELSEWHERE;
+}
+
+/* Takes a listener out whose backend was deleted, or is elsewhere. */
 static __always_inline void withdraw(struct sock_common *sk, const struct rcxlb_socket *self)
 {
 	__u32 key = self->row * RCXLB_MAX_BACKENDS + self->backend;
 
-	bpf_map_delete_elem(&listeners, &key);
+	forget_unassignable(self);
+	if (self->row != RCXLB_NO_ROW)
+		bpf_map_delete_elem(&listeners, &key);
 	bpf_sk_storage_delete(&sockets, sk);
 }
 
@@ -250,7 +264,8 @@ static __always_inline void enlist(struct sock_common *sk, __u32 id)
 		self.row = row;
 	}
 	CONCLUDE(sk, entry, &self, err);
-	if (!err) /* to hear of its end; before Linux 6.12 there is no way to ask for that here */
+	if (!err ||
+	    is_unassignable(err)) /* to hear of its end; before Linux 6.12 there is no way to ask for that here */
 		bpf_setsockopt(sk, SOL_TCP, TCP_BPF_SOCK_OPS_CB_FLAGS, &ends, sizeof(ends));
 }
 
@@ -268,11 +283,11 @@ int collect(struct bpf_iter__tcp *ctx)
 	if (!is_our_listener(sk))
 		return 0;
 	self = bpf_sk_storage_get(&sockets, sk, NULL, 0);
-	if (self && registered(self))
+	sock_common_local(sk, &local);
+	if (self && registered(self) && !is_anothers(self, &local))
 		return 0;
 	if (self)
 		withdraw(sk, self);
-	sock_common_local(sk, &local);
 	id = backend_of(&local, sk->skc_family, BPF_CORE_READ_BITFIELD_PROBED(sk, skc_ipv6only));
 	if (id)
 		enlist(sk, *id);
@@ -301,6 +316,7 @@ int survey(struct bpf_iter__tcp *ctx)
 	record.generation = self->generation;
 	record.accept_queue = BPF_CORE_READ((struct sock *)sk, sk_ack_backlog);
 	record.family = sk->skc_family;
+	record.unassignable = self->row == RCXLB_NO_ROW;
 	record.ipv4 = socket_takes(record.family, ipv6_only, AF_INET);
 	record.ipv6 = socket_takes(record.family, ipv6_only, AF_INET6);
 	wait = (__u64)BPF_CORE_READ((struct sock *)sk, sk_wq);

@@ -9,6 +9,7 @@
 
 #include "maps.bpf.h"
 #include "rcxlb/choice.h"
+#include "relayed.bpf.h"
 
 #define SHARE_FRESH_NS 1000000ull
 #define SHARE_MEMBERS  16 /* with one connection */
@@ -34,7 +35,7 @@ static __always_inline bool anybody_listens(__u32 id)
 static long share_add(__u32 i, struct pass *pass)
 {
 	struct rcxlb_share *share = pass->share;
-	__u32 at = share->next_member, id;
+	__u32 at = share->next_member, id, active;
 	struct rcxlb_backend *backend;
 	struct rcxlb_load *entry;
 
@@ -46,14 +47,20 @@ static long share_add(__u32 i, struct pass *pass)
 	id = pass->table->member[at];
 	backend = bpf_map_lookup_elem(&backends, &id);
 	entry = bpf_map_lookup_elem(&load, &id);
-	if (!backend || !entry || backend->flags & RCXLB_BACKEND_DRAINING || (entry->rows < 2 && !anybody_listens(id)))
+	if (!backend || !entry || backend->flags & RCXLB_BACKEND_DRAINING)
 		return 0;
-	share->next_active += entry->active;
+	active = entry->active;
+	if (entry->rows < 2 && !anybody_listens(id)) {
+		if (!is_relayed(backend, entry))
+			return 0;
+		active = relayed_active(backend, entry);
+	}
+	share->next_active += active;
 	share->next_weight += backend->weight;
 	if (share->next_emptiest == RCXLB_NO_BACKEND ||
-	    (__u64)entry->active * share->next_least_weight < (__u64)share->next_least * backend->weight) {
+	    (__u64)active * share->next_least_weight < (__u64)share->next_least * backend->weight) {
 		share->next_emptiest = id;
-		share->next_least = entry->active;
+		share->next_least = active;
 		share->next_least_weight = backend->weight;
 	}
 	return 0;

@@ -9,7 +9,9 @@
 #include "maps.bpf.h"
 #include "ctx.bpf.h"
 #include "loops.bpf.h"
+#include "relayed.bpf.h"
 #include "shares.bpf.h"
+#include "workers.bpf.h"
 #include "rcxlb/choice.h"
 
 #define COUNT(exits, field)                                                                                            \
@@ -51,14 +53,14 @@ struct rows {
 	__u8 count;
 	__u8 looked;   /* out: at so many that can take the client */
 	__u8 exists;   /* out: a listener does */
-	__u8 sight;    /* out: of the best one that can take the client, or ROWS_NONE */
+	__u8 relayed;  /* HOW_RELAYED was asked for */
+	__u8 sight;    /* out: of the best one that can take the client, or SIGHT_NONE */
 	__u32 key;     /* out: of that one */
 	__u32 queue;   /* out: its accept queue */
 	__u32 pending; /* out: handshakes that are not complete */
 };
 
 #define ROWS_LOOKS 8
-#define ROWS_NONE  255
 
 /* bpf_loop(): the next row; 1 ends the search. */
 static long look_at_row(__u32 i, struct rows *rows)
@@ -96,16 +98,26 @@ static long look_at_row(__u32 i, struct rows *rows)
 	       rows->looked >= ROWS_LOOKS;
 }
 
+/* In the place of a listener's key: there is none; none is needed, as a worker connects to it. */
+#define KEY_NONE    -1
+#define KEY_RELAYED -2
+
+#define HOW_RELAYED 0x100 /* who can be reached by a worker alone counts as well */
+
 /*
- * Facts about one candidate; returns the key of a listener of it in `listeners`. With blocked_ms 0 event loops are not
- * looked at. `how`: the client's address family, and 16 bits above it by which row the search begins. A global
- * function: verified once, not once per round of the walk.
+ * Facts about one candidate; returns the key of a listener of it in `listeners`, or KEY_RELAYED. With blocked_ms 0
+ * event loops are not looked at. `how`: the client's address family, HOW_RELAYED, and 16 bits above them by which row
+ * the search begins. A global function: verified once, not once per round of the walk.
  */
 __noinline int probe(__u32 id, __u32 how, __u32 blocked_ms, __u64 now, struct rcxlb_facts *facts)
 {
-	struct rows rows = {
-		.id = id, .now = now, .family = how & 0xffff, .blocked_ms = blocked_ms, .count = 1, .sight = ROWS_NONE
-	};
+	struct rows rows = { .id = id,
+			     .now = now,
+			     .family = how,
+			     .relayed = how >> 8 & 1,
+			     .blocked_ms = blocked_ms,
+			     .count = 1,
+			     .sight = SIGHT_NONE };
 	struct rcxlb_backend *backend;
 	struct rcxlb_load *entry;
 
@@ -124,7 +136,7 @@ __noinline int probe(__u32 id, __u32 how, __u32 blocked_ms, __u64 now, struct rc
 		look_at_row(0, &rows);
 	}
 	facts->listens = rows.exists;
-	facts->takes = rows.sight != ROWS_NONE;
+	facts->takes = rows.sight != SIGHT_NONE;
 	facts->draining = !!(backend->flags & RCXLB_BACKEND_DRAINING);
 	facts->down = is_down(id);
 	facts->loop = LOOPS_STATE(rows.sight);
@@ -135,7 +147,7 @@ __noinline int probe(__u32 id, __u32 how, __u32 blocked_ms, __u64 now, struct rc
 	facts->passing = rcxlb_is_passing(entry->steered, entry->active);
 	facts->weight = backend->weight;
 	facts->max_connections = backend->max_connections;
-	return rows.key;
+	return !rows.exists && rows.relayed && relayed_facts(id, facts) ? KEY_RELAYED : (int)rows.key;
 }
 
 /*
@@ -152,11 +164,13 @@ struct request {
 	__u64 hash;
 	__u64 now;
 	__u32 family;
+	__u32 asks;	  /* 1: a worker does, for this client */
+	__u32 relayed;	  /* HOW_RELAYED, or 0 when no worker would take the client */
 	__u32 blocked_ms; /* 0: the rule does not ask for event loops */
 	__u32 slow_start_ms;
 	__u32 behind;		  /* backend that has far less than its share, or RCXLB_NO_BACKEND */
 	__u32 highest;		  /* id that was looked at */
-	int key;		  /* of the chosen backend's listener, or -1 */
+	int key;		  /* of the chosen backend's listener, or KEY_NONE, KEY_RELAYED */
 	__u16 ahead[RCXLB_AHEAD]; /* slots of the walk that were read: those that the next candidate stands among */
 };
 
@@ -201,8 +215,8 @@ static __always_inline bool is_warming(__u32 id, __u64 hash, __u64 now, __u32 sl
 static __always_inline int look_at(const struct search *search, __u32 id, struct rcxlb_facts *facts)
 {
 	struct request *request = search->request;
-	int key =
-	    probe(id, request->family | (__u32)(request->hash >> 40) << 16, request->blocked_ms, request->now, facts);
+	__u32 how = request->family | request->relayed | (__u32)(request->hash >> 40) << 16;
+	int key = probe(id, how, request->blocked_ms, request->now, facts);
 
 	if (request->slow_start_ms)
 		facts->warming = is_warming(id, request->hash, request->now, request->slow_start_ms);
@@ -265,7 +279,7 @@ static __always_inline void choose(struct search *search)
 
 	request->walk = rcxlb_walk(search->table, request->hash);
 	request->choice = rcxlb_choice(search->table, &request->walk);
-	request->key = -1;
+	request->key = KEY_NONE;
 	if (!take_behind(search))
 		bpf_loop(request->walk.candidates, look, search, 0);
 }
@@ -279,6 +293,7 @@ static __always_inline void demand(struct request *request, const struct rcxlb_s
 	request->blocked_ms = looks ? service->blocked_ms : 0;
 	request->slow_start_ms = looks ? service->slow_start_ms : 0;
 	request->highest = 0;
+	request->relayed = HOW_RELAYED;
 	request->now = looks ? bpf_ktime_get_ns() : 0;
 }
 
@@ -291,18 +306,6 @@ static __always_inline void compare(const struct search *search, __u32 service)
 	if (request->rule.balance != RCXLB_BALANCE_CONSISTENT)
 		behind = share_of(service, search->table, &request->rule, request->now);
 	request->behind = request->rule.balance == RCXLB_BALANCE_LEAST ? behind : RCXLB_NO_BACKEND;
-}
-
-static __always_inline long assign_from(struct bpf_sk_lookup *ctx, void *map, __u32 key, __u64 flags)
-{
-	struct bpf_sock *sk = bpf_map_lookup_elem(map, &key);
-	long err;
-
-	if (!sk)
-		return -1;
-	err = bpf_sk_assign(ctx, sk, flags);
-	bpf_sk_release(sk);
-	return err;
 }
 
 /* The very socket that was looked at: the kernel would choose another one of its SO_REUSEPORT group. */
@@ -385,60 +388,10 @@ static __always_inline void explain_demand(struct rcxlb_why *record, const struc
 	record->emptiest = request->behind;
 }
 
-/* A search among the workers of a service. */
-struct turn {
-	__u64 now;
-	__u32 service;
-	__u32 first;
-	__u32 workers;
-	__u32 ipv6;
-	__u32 sight; /* out: of the best one, or ROWS_NONE */
-	__u32 key;   /* out: of that one */
-};
-
-/* bpf_loop(): the next worker; 1 ends the search. */
-static long look_at_worker(__u32 i, struct turn *turn)
-{
-	__u32 worker = (turn->first + i) % turn->workers, key = RCXLB_WORKER_KEY(turn->service, worker, turn->ipv6),
-	      sight;
-	struct bpf_sock *sk = bpf_map_lookup_elem(&workers, &key);
-	struct tcp_sock *tcp;
-
-	if (!sk)
-		return 0;
-	tcp = bpf_skc_to_tcp_sock(sk);
-	if (sk->state == BPF_TCP_LISTEN && tcp) {
-		sight = loops_look(RCXLB_MAX_BACKENDS + worker, (__u64)BPF_CORE_READ(tcp, inet_conn.icsk_inet.sk.sk_wq),
-				   turn->now, RCXLB_BLOCKED_MS);
-		if (sight < turn->sight) {
-			turn->sight = sight;
-			turn->key = key;
-		}
-	}
-	bpf_sk_release(sk);
-	return turn->sight < LOOPS_SIGHT(RCXLB_LOOP_STARVED, 0);
-}
-
-static __always_inline __u32 workers_present(void)
-{
-	__u32 zero = 0;
-	struct rcxlb_crew *present = bpf_map_lookup_elem(&crew, &zero);
-
-	return present && present->workers <= RCXLB_MAX_WORKERS ? present->workers : 0;
-}
-
-/* The first worker from the hash's own on that is not blocked; else the best one. */
 static __always_inline int steer_to_worker(struct bpf_sk_lookup *ctx, __u32 service, const struct request *request,
 					   struct rcxlb_exits *count)
 {
-	struct turn turn = { .service = service, .first = request->hash >> 32, .now = bpf_ktime_get_ns() };
-
-	turn.workers = workers_present();
-	turn.ipv6 = request->family == AF_INET6;
-	turn.sight = ROWS_NONE;
-	if (turn.workers)
-		bpf_loop(turn.workers, look_at_worker, &turn, 0);
-	if (turn.sight == ROWS_NONE || assign_from(ctx, &workers, turn.key, BPF_SK_LOOKUP_F_NO_REUSEPORT)) {
+	if (!give_to_worker(ctx, service, request->hash, request->family)) {
 		COUNT(count, no_worker);
 		return SK_DROP;
 	}
@@ -455,29 +408,95 @@ static __always_inline void tell_worker(const struct request *request)
 		peer->backend = request->choice.chosen;
 }
 
-/*
- * Until a chosen listener is still there when it is assigned. `by_worker`: where only the address family is in the way,
- * a worker may take the client.
- */
-static __always_inline int steer_to_backend(struct bpf_sk_lookup *ctx, struct search *search, __u32 service,
-					    bool by_worker, struct rcxlb_exits *count)
+/* A worker asked: it is told in its own entry, and hears by the RST that the answer is there. */
+static __always_inline int answer(const struct request *request, __u32 service, struct rcxlb_exits *count)
+{
+	__u32 id = request->choice.chosen;
+	struct rcxlb_backend *backend = bpf_map_lookup_elem(&backends, &id);
+	struct rcxlb_peer *peer = bpf_map_lookup_elem(&peers, &request->leg);
+
+	if (!peer || !backend || !load_of(id, backend->generation)) {
+		COUNT(count, none_usable);
+		return SK_DROP;
+	}
+	peer->instance = backend->endpoint;
+	peer->backend = id;
+	peer->generation = backend->generation;
+	peer->elsewhere = !!(backend->flags & RCXLB_BACKEND_ELSEWHERE);
+	COUNT(count, told);
+	count_steered(&request->choice);
+	tell(request, service, RCXLB_EVENT_CONNECTION, count);
+	return SK_DROP;
+}
+
+#define AGAIN -1 /* no verdict yet: the choice is to be made once more */
+
+/* No connection can be assigned to who was chosen. */
+static __always_inline int steer_relayed(struct bpf_sk_lookup *ctx, struct search *search, __u32 service,
+					 struct rcxlb_exits *count)
 {
 	struct request *request = search->request;
+
+	if (search->record) {
+		search->record->chosen = request->choice.chosen;
+		search->record->worker = 1;
+		return SK_PASS;
+	}
+	if (request->asks)
+		return answer(request, service, count);
+	if (give_to_worker(ctx, service, request->hash, request->family)) {
+		COUNT(count, proxied);
+		return SK_PASS;
+	}
+	request->relayed = 0; /* then one that needs none */
+	return AGAIN;
+}
+
+/* Nobody was chosen. Unless one asks, a worker may take the client where only the address family is in the way. */
+static __always_inline int steer_to_nobody(struct bpf_sk_lookup *ctx, struct search *search, __u32 service,
+					   struct rcxlb_exits *count)
+{
+	struct request *request = search->request;
+
+	if (!request->relayed) {
+		COUNT(count, no_worker);
+		return SK_DROP;
+	}
+	if (request->choice.foreign && !request->asks && workers_present()) {
+		if (!search->record)
+			return steer_to_worker(ctx, service, request, count);
+		search->record->worker = 1;
+	}
+	COUNT(count, none_usable);
+	if (!search->record)
+		tell(request, service, RCXLB_EVENT_REFUSED, count);
+	return SK_DROP;
+}
+
+/* There is no listening socket to assign. Not inlined: a stack of its own, beside that of the choice. */
+static __noinline int steer_without(struct bpf_sk_lookup *ctx, struct search *search, __u32 service,
+				    struct rcxlb_exits *count)
+{
+	return search->request->key == KEY_RELAYED ? steer_relayed(ctx, search, service, count)
+						   : steer_to_nobody(ctx, search, service, count);
+}
+
+/* Until a chosen listener is still there when it is assigned. */
+static __always_inline int steer_to_backend(struct bpf_sk_lookup *ctx, struct search *search, __u32 service,
+					    struct rcxlb_exits *count)
+{
+	struct request *request = search->request;
+	int verdict;
 
 	for (int attempt = 0; attempt < RCXLB_ATTEMPTS; attempt++) {
 		choose(search);
 		if (request->blocked_ms && !search->record)
 			loops_watch(request->highest, request->now);
 		if (request->key < 0) {
-			if (request->choice.foreign && by_worker && workers_present()) {
-				if (!search->record)
-					return steer_to_worker(ctx, service, request, count);
-				search->record->worker = 1;
-			}
-			COUNT(count, none_usable);
-			if (!search->record)
-				tell(request, service, RCXLB_EVENT_REFUSED, count);
-			return SK_DROP;
+			verdict = steer_without(ctx, search, service, count);
+			if (verdict == AGAIN)
+				continue;
+			return verdict;
 		}
 		if (assign(ctx, request->key, request->blocked_ms ? BPF_SK_LOOKUP_F_NO_REUSEPORT : 0))
 			continue;
@@ -487,7 +506,7 @@ static __always_inline int steer_to_backend(struct bpf_sk_lookup *ctx, struct se
 			return SK_PASS;
 		}
 		count_steered(&request->choice);
-		if (!by_worker)
+		if (request->asks)
 			tell_worker(request);
 		tell(request, service, RCXLB_EVENT_CONNECTION, count);
 		return SK_PASS;
@@ -517,12 +536,36 @@ static __always_inline int steer_check(struct bpf_sk_lookup *ctx, const struct r
 				       struct rcxlb_exits *count)
 {
 	struct rcxlb_facts facts = {};
-	int key = probe(backend, request->family, 0, 0, &facts);
+	int key = probe(backend, request->family | HOW_RELAYED, 0, 0, &facts);
 
+	if (facts.takes && key == KEY_RELAYED) /* the kernel finds it by itself */
+		return SK_PASS;
 	if (!facts.takes || assign(ctx, key, 0))
 		return SK_DROP;
 	COUNT(count, checked);
 	return SK_PASS;
+}
+
+/*
+ * Is it a backend's own address that is dialled, and the backend meant by it and no other? So it is when a worker
+ * dials, and when the backend was elsewhere and its address has come here since: a worker's connect would come to a
+ * worker.
+ */
+static __noinline bool is_own_address(struct bpf_sk_lookup *ctx, const struct rcxlb_service *service,
+				      const struct request *request)
+{
+	struct rcxlb_backend *backend;
+	struct rcxlb_endpoint dialled;
+	__u32 *id;
+
+	if (!(service->flags & RCXLB_SERVICE_OWN_PORT))
+		return false;
+	lookup_local(ctx, &dialled);
+	id = bpf_map_lookup_elem(&addresses, &dialled);
+	if (!id)
+		return false;
+	backend = bpf_map_lookup_elem(&backends, id);
+	return (backend && backend->flags & RCXLB_BACKEND_ELSEWHERE) || bpf_map_lookup_elem(&peers, &request->client);
 }
 
 /* Does a worker dial an instance here, for a client? Then who that is, and for which service. */
@@ -560,6 +603,7 @@ int steer(struct bpf_sk_lookup *ctx)
 	lookup_client(ctx, &request->client);
 	request->family = ctx->family;
 	peer = leg_of(ctx, request);
+	request->asks = !!peer;
 	if (peer) {
 		request->leg = request->client;
 		request->client = peer->client;
@@ -575,6 +619,8 @@ int steer(struct bpf_sk_lookup *ctx)
 	count = asked ? NULL : exits_of(id);
 	if (is_check(service, request, &checked))
 		return steer_check(ctx, request, checked, count);
+	if (!peer && !asked && is_own_address(ctx, service, request))
+		return SK_PASS;
 	request->hash = rcxlb_hash(service, &request->client, &request->local);
 	if (peer && (peer->hash[0] | peer->hash[1]))
 		request->hash = (__u64)peer->hash[1] << 32 | peer->hash[0];
@@ -593,5 +639,5 @@ int steer(struct bpf_sk_lookup *ctx)
 	compare(&search, id);
 	if (search.record)
 		explain_demand(search.record, request);
-	return steer_to_backend(ctx, &search, id, !peer, count);
+	return steer_to_backend(ctx, &search, id, count);
 }

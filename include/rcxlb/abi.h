@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /* Raised whenever a type below changes; kept in the pinned `meta` map and compared before anything else is read. */
-#define RCXLB_LAYOUT 8
+#define RCXLB_LAYOUT 9
 
 #define RCXLB_MAX_BACKENDS   1024
 #define RCXLB_MAX_SERVICES   64
@@ -221,6 +221,8 @@ struct rcxlb_table {
 enum rcxlb_backend_flags {
 	RCXLB_BACKEND_USED = 1,	    /* the entry holds a backend */
 	RCXLB_BACKEND_DRAINING = 2, /* no new connections */
+	/* Its address is none of this network namespace's: nobody is seen to listen there, and a worker connects to it. */
+	RCXLB_BACKEND_ELSEWHERE = 4,
 };
 
 /* Map `backends`, by backend id. */
@@ -261,6 +263,20 @@ struct rcxlb_load {
 	__u32 rows;	 /* rows of `listeners` that were ever used: how far to look */
 	__u32 refused;	 /* errno with which its last listener was refused by the map, 0: none */
 	__u64 since;	 /* when its first listener came; 0: before the load */
+	__u32 unassignable; /* listeners that no connection can be assigned to, as MPTCP's: a worker connects to them */
+	__u32 unused;
+};
+
+/*
+ * Map `setbacks`, by backend id: a worker could not connect to it, and it counts as down for a while. Of backends
+ * that workers connect to; for as long as RCXLB_SETBACK_MS, and twice as long when it fails again soon.
+ */
+#define RCXLB_SETBACK_MS      2000
+#define RCXLB_SETBACK_MS_MOST 32000
+struct rcxlb_setback {
+	__u64 until;
+	__u32 ms; /* how long it was */
+	__u32 generation; /* of the backend */
 };
 
 /*
@@ -347,11 +363,15 @@ struct rcxlb_share {
 	__u32 unused;
 };
 
-/* Map `sockets`: what a listening socket and every connection accepted from it know of themselves. */
+/*
+ * Map `sockets`: what a listening socket and every connection accepted from it know of themselves; and what a worker
+ * says of the connections that it makes to instances elsewhere.
+ */
+#define RCXLB_NO_ROW 0xffffffffu
 struct rcxlb_socket {
 	__u32 backend;
 	__u32 generation;
-	__u32 row;
+	__u32 row;     /* of a listener; RCXLB_NO_ROW: one that no connection can be assigned to */
 	__u32 counted; /* 1: a connection that is part of `active` */
 };
 
@@ -366,6 +386,7 @@ struct rcxlb_exits {
 	__u64 proxied;	     /* passed with a worker's listener */
 	__u64 no_worker;     /* dropped, RST: no worker is there */
 	__u64 checked;	     /* passed with a listener: a health check of that backend */
+	__u64 told;	     /* dropped, RST: a worker was told which backend it is to connect to itself */
 	__u64 untold;	     /* no exit: events that had no room in `events` */
 };
 
@@ -388,7 +409,7 @@ struct rcxlb_crew {
 /*
  * A worker reaches an instance by dialling this address, from one in RCXLB_LEG_NET that it has told of in `peers`: steer
  * chooses the instance, as it would for the client itself. Of IPv6 instances that take no IPv4: port RCXLB_LEG_PORT of
- * the loopback address.
+ * the loopback address. When steer has no socket of the instance it refuses, and says in `peers` which one it is.
  */
 #define RCXLB_LEG_NET	   0x7f530000u /* 127.83.0.0/16 */
 #define RCXLB_LEG_NET_MASK 0xffff0000u
@@ -403,6 +424,10 @@ struct rcxlb_peer {
 	__u32 hash[2];		       /* instead of the client's, lower half first; 0: none */
 	__u32 worker;		       /* its process id: who is killed leaves entries behind */
 	__u32 backend; /* id; written by steer: who was chosen. RCXLB_NO_BACKEND before */
+	/* So are these, when the worker is to connect to the instance itself. */
+	__u32 generation;
+	struct rcxlb_endpoint instance; /* port 0: no answer */
+	__u32 elsewhere;		/* 1: it is not in this network namespace */
 };
 
 /* A worker that asks who is at the other end of its connection to an instance is told RCXLB_LEG_PORT + 1 + its id as
@@ -534,7 +559,7 @@ struct rcxlb_why {
 	__u64 active;	/* connections of all backends that listen; with weight, 0 when the rule does not ask */
 	__u32 weight;	/* of them */
 	__u32 emptiest; /* backend that was asked first because it has far less than its share, or RCXLB_NO_BACKEND */
-	__u32 worker;	/* 1: none was chosen, for its address family alone: a worker takes the client */
+	__u32 worker;	/* 1: a worker takes the client: to the chosen one, or to one of the other address family */
 	__u32 unused;
 	struct {
 		__u16 backend;
@@ -554,7 +579,8 @@ struct rcxlb_listener {
 	__u8 ipv4;    /* takes IPv4 clients */
 	__u8 ipv6;    /* takes IPv6 clients */
 	__u8 loop; /* enum rcxlb_loop_state, with RCXLB_BLOCKED_MS */
-	__u8 unused[3];
+	__u8 unassignable;
+	__u8 unused[2];
 };
 
 enum rcxlb_xdp_mode {
@@ -593,16 +619,17 @@ RCXLB_SIZE(rcxlb_prefix, 20);
 RCXLB_SIZE(rcxlb_table, 395280);
 RCXLB_SIZE(rcxlb_backend, 80);
 RCXLB_SIZE(rcxlb_health, 128);
-RCXLB_SIZE(rcxlb_load, 48);
+RCXLB_SIZE(rcxlb_load, 56);
+RCXLB_SIZE(rcxlb_setback, 16);
 RCXLB_SIZE(rcxlb_thread, 24);
 RCXLB_SIZE(rcxlb_owners, 392);
 RCXLB_SIZE(rcxlb_oldest, 32);
 RCXLB_SIZE(rcxlb_loop, 104);
 RCXLB_SIZE(rcxlb_share, 56);
 RCXLB_SIZE(rcxlb_socket, 16);
-RCXLB_SIZE(rcxlb_exits, 80);
+RCXLB_SIZE(rcxlb_exits, 88);
 RCXLB_SIZE(rcxlb_event, 72);
-RCXLB_SIZE(rcxlb_peer, 56);
+RCXLB_SIZE(rcxlb_peer, 84);
 RCXLB_SIZE(rcxlb_answers, 40);
 RCXLB_SIZE(rcxlb_worker, 528);
 RCXLB_SIZE(rcxlb_tally, 568);

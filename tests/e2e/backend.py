@@ -9,6 +9,8 @@ import selectors
 import signal
 import socket
 
+IPPROTO_MPTCP = 262
+
 
 def arguments():
     parser = argparse.ArgumentParser()
@@ -17,6 +19,7 @@ def arguments():
     parser.add_argument("--bind", default="127.0.0.1")
     parser.add_argument("--v6only", action="store_true", help="an IPv6 socket that takes no IPv4")
     parser.add_argument("--reuseport", action="store_true", help="share the port with others")
+    parser.add_argument("--mptcp", action="store_true", help="a listener of MPTCP")
     parser.add_argument("--backlog", type=int, default=1024)
     parser.add_argument("--never-accept", action="store_true")
     return parser.parse_args()
@@ -24,7 +27,7 @@ def arguments():
 
 def open_listener(options):
     family = socket.AF_INET6 if ":" in options.bind else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = socket.socket(family, socket.SOCK_STREAM, IPPROTO_MPTCP if options.mptcp else 0)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if options.reuseport:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

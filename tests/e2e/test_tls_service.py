@@ -191,11 +191,11 @@ def scraped(lab, name, label="service", **labels):
     return {re.search(rf'{label}="(.*?)"', line)[1]: float(line.rpartition(" ")[2]) for line in lines}
 
 
-def test_a_worker_holds_two_maps_and_what_it_serves(site):
+def test_a_worker_holds_three_maps_and_what_it_serves(site):
     for pid in agent.workers_of(site):
         links = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
         maps = sorted(map_name(pid, number) for number in map_numbers(pid))
-        assert maps == ["peers", "staff"]
+        assert maps == ["peers", "sockets", "staff"]
         assert not [link for link in links if "bpf" in link and link != "anon_inode:bpf-map"], links
         assert not [link for link in links if link.startswith("/") and not link.startswith("/dev/")], links
         sockets = [link for link in links if link.startswith("socket:")]

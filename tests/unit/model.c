@@ -176,11 +176,19 @@ static void workers_take_clients_whose_family_a_backend_is_not_of(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		memset(&model, 0, sizeof(model));
+		backend = NULL;
 		assert_int_equal(add_service("a", rows[i].listen), 0);
 		if (rows[i].backend)
 			assert_int_equal(add_backend("a", rows[i].backend, &backend), 0);
 		if (model_has_workers(&model, &model.service[0]) != rows[i].wanted)
 			fail_msg("%s", rows[i].sentence);
+		if (!backend)
+			continue;
+		backend->elsewhere = true;
+		assert_true(model_has_workers(&model, &model.service[0]));
+		backend->elsewhere = false;
+		backend->unassignable = true;
+		assert_true(model_has_workers(&model, &model.service[0]));
 	}
 }
 

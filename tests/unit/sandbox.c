@@ -127,7 +127,7 @@ static const struct {
 	{ "make a socket that asks the kernel for other things", make_netlink_socket, true, false },
 	{ "begin to listen", begin_to_listen, true, false },
 	{ "write into a map", write_map, true, true },
-	{ "read from a map", read_map, true, false },
+	{ "read from a map", read_map, true, true },
 	{ "make a map", make_map, false, false },
 };
 

@@ -9,6 +9,7 @@
 
 #include "core/address.h"
 #include "core/endpoint.h"
+#include "proxy/clock.h"
 #include "rcxlb/siphash.h"
 
 #define ADDRESSES 254 /* of each worker: 127.83.(worker + 1).1 and following */
@@ -16,8 +17,9 @@
 
 /* One connection to an instance. The worker knows it by its index, as the id of a backend. */
 struct leg {
-	struct rcxlb_endpoint local; /* port 0: not bound yet */
+	struct rcxlb_endpoint local; /* in `peers`; port 0: it is not there */
 	uint32_t backend;	     /* who was chosen; RCXLB_NO_BACKEND: not asked yet */
+	uint32_t generation;	     /* of one that the worker was told of */
 	uint32_t next;		     /* of the free ones */
 };
 
@@ -68,9 +70,11 @@ static int pick(void *data, const struct worker_client *client, const struct wor
 	legs->free = legs->leg[id].next;
 	legs->leg[id].local.port = 0;
 	legs->leg[id].backend = RCXLB_NO_BACKEND;
-	ret->id = id;
-	ret->send_proxy = legs->model->service[client->service % RCXLB_MAX_SERVICES].proxy.send;
-	if (tried && endpoint_is_ipv4(&tried->endpoint)) {
+	*ret = (struct worker_backend){
+		.id = id,
+		.send_proxy = legs->model->service[client->service % RCXLB_MAX_SERVICES].proxy.send,
+	};
+	if (tried && !tried->told && endpoint_is_ipv4(&tried->endpoint)) {
 		ret->endpoint = endpoint_any(false, RCXLB_LEG_PORT);
 		ret->endpoint.address[15] = 1;
 	} else {
@@ -128,13 +132,47 @@ static void set_hash(const struct legs *legs, const struct worker_client *client
 	to->hash[1] = (__u32)(hash >> 32);
 }
 
-/* When something fails here the kernel does not know for whom it is, and refuses the connect. */
+static void forget(struct legs *legs, struct leg *leg)
+{
+	if (leg->local.port)
+		desk_unpeer(legs->desk, &leg->local);
+	leg->local.port = 0;
+}
+
+/* Steer's answer is where it was told for whom the connect was. That one's address is of no use any more. */
+static bool told(void *data, const struct worker_client *client, struct worker_backend *backend)
+{
+	struct legs *legs = data;
+	struct leg *leg = &legs->leg[backend->id];
+	struct rcxlb_peer peer = {};
+	bool is = leg->local.port && !desk_told(legs->desk, &leg->local, &peer);
+
+	(void)client;
+	if (!is)
+		return false;
+	forget(legs, leg);
+	leg->backend = peer.backend;
+	leg->generation = peer.generation;
+	backend->endpoint = peer.instance;
+	backend->told = true;
+	backend->elsewhere = peer.elsewhere;
+	return true;
+}
+
+/*
+ * When something fails here the kernel does not know for whom it is, and refuses the connect; of an instance that the
+ * worker connects to itself, the client is not shown there, or the connection is not counted.
+ */
 static void prepare(void *data, int fd, const struct worker_client *client, const struct worker_backend *backend)
 {
 	struct legs *legs = data;
 	struct rcxlb_peer peer = { .client = client->address, .worker = legs->pid, .backend = RCXLB_NO_BACKEND };
 	struct leg *leg = &legs->leg[backend->id];
 
+	if (backend->elsewhere) {
+		desk_mark(legs->desk, fd, leg->backend, leg->generation);
+		return;
+	}
 	set_hash(legs, client, &peer);
 	if (!service_entry(legs, client, &peer.service) ||
 	    !bind_leg(legs, fd, endpoint_is_ipv4(&backend->endpoint), &leg->local) ||
@@ -174,10 +212,9 @@ static void ended(void *data, const struct worker_client *client, const struct w
 	struct leg *leg = &legs->leg[backend->id];
 
 	(void)client;
-	(void)outcome;
-	if (leg->local.port)
-		desk_unpeer(legs->desk, &leg->local);
-	leg->local.port = 0;
+	if (backend->told && outcome == WORKER_CONNECT_FAILED)
+		desk_set_back(legs->desk, leg->backend, leg->generation, clock_ns(CLOCK_MONOTONIC));
+	forget(legs, leg);
 	leg->next = legs->free;
 	legs->free = backend->id;
 }
@@ -185,7 +222,7 @@ static void ended(void *data, const struct worker_client *client, const struct w
 struct worker_backends legs_backends(struct legs *legs)
 {
 	return (struct worker_backends){
-		.data = legs, .pick = pick, .prepare = prepare, .answered = answered, .ended = ended
+		.data = legs, .pick = pick, .prepare = prepare, .told = told, .answered = answered, .ended = ended
 	};
 }
 

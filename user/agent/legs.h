@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A worker's way to instances: it dials a reserved address from one of its own, and tells the kernel for whom; steer
- * chooses the instance. To be given to a worker as its `struct worker_backends`.
+ * chooses the instance, or answers which one the worker is to connect to itself. To be given to a worker as its `struct
+ * worker_backends`.
  */
 #ifndef AGENT_LEGS_H
 #define AGENT_LEGS_H

@@ -161,15 +161,7 @@ static void write_service_members(FILE *to, const struct family *family, const s
 
 static struct state_input state_of(const struct view *view, uint32_t id)
 {
-	const struct backend_facts *facts = &view->facts->backend[id];
-
-	return (struct state_input){
-		.draining = view->model->backend[id].draining,
-		.listens = facts->ipv4 || facts->ipv6,
-		.down = facts->down,
-		.loop = facts->loop,
-		.refused = facts->load.refused,
-	};
+	return dataplane_state(view->model, view->facts, id);
 }
 
 static void write_service_usable(FILE *to, const struct family *family, const struct view *view, uint32_t id)
@@ -190,7 +182,7 @@ static void write_service_steered(FILE *to, const struct family *family, const s
 {
 	const struct label labels[] = { service_label(view, id), { 0 } };
 
-	exposition_sample(to, family, labels, view->facts->service[id].assigned);
+	exposition_sample(to, family, labels, view->facts->service[id].assigned + view->facts->service[id].told);
 }
 
 static void write_service_refused(FILE *to, const struct family *family, const struct view *view, uint32_t id)
@@ -244,7 +236,7 @@ static void write_up(FILE *to, const struct family *family, const struct view *v
 {
 	struct state_input input = state_of(view, id);
 
-	write_backend(to, family, view, id, input.listens && !input.down);
+	write_backend(to, family, view, id, state_is_up(&input));
 }
 
 /* A state set: a series for each state, 1 for the one that it is in. */
@@ -302,7 +294,7 @@ static void write_refused_listener(FILE *to, const struct family *family, const 
 {
 	struct state_input input = state_of(view, id);
 
-	write_backend(to, family, view, id, !input.listens && input.refused);
+	write_backend(to, family, view, id, state_is_refused(&input));
 }
 
 static void write_steered(FILE *to, const struct family *family, const struct view *view, uint32_t id)
@@ -378,7 +370,8 @@ static const struct each_family backend_families[] = {
 	{ { "rcxlb_backend_blocked", FAMILY_GAUGE, "1: the backend's event loop is blocked at this moment." },
 	  write_blocked },
 	{ { "rcxlb_backend_listener_refused", FAMILY_GAUGE,
-	    "1: the backend listens with a socket that cannot be steered to, as an MPTCP one." },
+	    "1: the backend listens, and gets no connection: its socket found no room, or is an MPTCP one and no worker "
+	    "is there." },
 	  write_refused_listener },
 	{ { "rcxlb_backend_steered_total", FAMILY_COUNTER, "New connections given to the backend." }, write_steered },
 	{ { "rcxlb_backend_spilled_total", FAMILY_COUNTER,

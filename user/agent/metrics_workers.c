@@ -7,14 +7,16 @@
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
-static bool has_tls(const struct model_service *service)
+static bool has_tls(const struct model *model, const struct facts *facts, uint32_t service)
 {
-	return service->tls.certificates;
+	(void)facts;
+	return model->service[service].tls.certificates;
 }
 
-static bool has_http(const struct model_service *service)
+static bool has_http(const struct model *model, const struct facts *facts, uint32_t service)
 {
-	return service->name[0] && service->http.flags;
+	(void)facts;
+	return model->service[service].name[0] && model->service[service].http.flags;
 }
 
 /* Counters that are divided by one label. */
@@ -22,7 +24,7 @@ static const struct {
 	struct family family;
 	const char *label;
 	size_t (*parts)(const struct rcxlb_tally *tally, struct tally_part *to);
-	bool (*of)(const struct model_service *service);
+	bool (*of)(const struct model *model, const struct facts *facts, uint32_t service);
 } divided[] = {
 	{ { "rcxlb_tls_handshakes_total", FAMILY_COUNTER, "TLS handshakes, by how they ended." },
 	  "result",
@@ -40,23 +42,23 @@ static const struct {
 	{ { "rcxlb_worker_ends_total", FAMILY_COUNTER, "Connections that were relayed, by how they ended." },
 	  "reason",
 	  tally_ends,
-	  model_is_proxied },
+	  dataplane_is_worked },
 	{ { "rcxlb_worker_unserved_total", FAMILY_COUNTER,
 	    "Clients that were given no instance: they left before their first byte, there was none, or the PROXY "
 	    "header of "
 	    "their proxy was wrong." },
 	  "reason",
 	  tally_unserved,
-	  model_is_proxied },
+	  dataplane_is_worked },
 	{ { "rcxlb_worker_connect_failures_total", FAMILY_COUNTER,
 	    "Connects of workers to instances that failed, by what was done then." },
 	  "outcome",
 	  tally_connects,
-	  model_is_proxied },
+	  dataplane_is_worked },
 	{ { "rcxlb_worker_bytes_total", FAMILY_COUNTER, "Bytes that workers relayed, without those of TLS." },
 	  "direction",
 	  tally_bytes,
-	  model_is_proxied },
+	  dataplane_is_worked },
 	{ { "rcxlb_http_answers_total", FAMILY_COUNTER, "Answers given to clients, by the class of their status." },
 	  "class",
 	  tally_answers,
@@ -76,7 +78,7 @@ static void write_divided(FILE *to, const struct model *model, const struct fact
 	for (uint32_t id = 0; id < RCXLB_MAX_SERVICES; id++) {
 		size_t parts = divided[which].parts(&facts->tally[id], part);
 
-		for (size_t i = 0; i < parts && divided[which].of(&model->service[id]); i++) {
+		for (size_t i = 0; i < parts && divided[which].of(model, facts, id); i++) {
 			const struct label labels[] = { { "service", model->service[id].name },
 							{ divided[which].label, part[i].name },
 							{ 0 } };
@@ -130,19 +132,19 @@ static uint64_t lost(const struct facts *facts, uint32_t id)
 static const struct {
 	struct family family;
 	uint64_t (*number)(const struct facts *facts, uint32_t id);
-	bool (*of)(const struct model_service *service);
+	bool (*of)(const struct model *model, const struct facts *facts, uint32_t service);
 } plain[] = {
 	{ { "rcxlb_worker_accepted_total", FAMILY_COUNTER, "Connections of clients that workers accepted." },
 	  accepted,
-	  model_is_proxied },
+	  dataplane_is_worked },
 	{ { "rcxlb_worker_accept_pauses_total", FAMILY_COUNTER,
 	    "Times that a worker had to stop accepting for a moment: it had as many connections as it may." },
 	  pauses,
-	  model_is_proxied },
+	  dataplane_is_worked },
 	{ { "rcxlb_worker_connections", FAMILY_GAUGE,
 	    "Open connections of clients to workers, those in their handshake too." },
 	  open_now,
-	  model_is_proxied },
+	  dataplane_is_worked },
 	{ { "rcxlb_tls_handshaking", FAMILY_GAUGE, "Connections in their TLS handshake." }, handshaking, has_tls },
 	{ { "rcxlb_http_requests_total", FAMILY_COUNTER, "Requests whose head was accepted." }, requests, has_http },
 	{ { "rcxlb_http_retries_total", FAMILY_COUNTER,
@@ -165,7 +167,7 @@ static void write_plain(FILE *to, const struct model *model, const struct facts 
 	for (uint32_t id = 0; id < RCXLB_MAX_SERVICES; id++) {
 		const struct label labels[] = { { "service", model->service[id].name }, { 0 } };
 
-		if (plain[which].of(&model->service[id]))
+		if (plain[which].of(model, facts, id))
 			exposition_sample(to, &plain[which].family, labels, plain[which].number(facts, id));
 	}
 }
@@ -202,7 +204,7 @@ static void write_times(FILE *to, const struct model *model, const struct facts 
 		const struct label labels[] = { { "service", model->service[id].name }, { 0 } };
 		const struct rcxlb_tally *tally = &facts->tally[id];
 
-		if (has_http(&model->service[id]))
+		if (has_http(model, facts, id))
 			exposition_histogram(to, &family, labels, bound, LENGTH(bound), tally->took, tally->took_ms);
 	}
 }
@@ -243,7 +245,7 @@ static void write_backends(FILE *to, const struct model *model, const struct fac
 
 	exposition_family(to, &family);
 	for (uint32_t service = 0; facts->answers && service < RCXLB_MAX_SERVICES; service++)
-		for (uint32_t id = 0; has_http(&model->service[service]) && id < RCXLB_MAX_BACKENDS; id++)
+		for (uint32_t id = 0; has_http(model, facts, service) && id < RCXLB_MAX_BACKENDS; id++)
 			if (model->backend[id].used)
 				write_backend(to, &family, model, facts, service, id);
 }

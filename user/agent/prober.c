@@ -27,6 +27,7 @@ struct prober {
 	bool used;
 	bool own_port;	 /* connects to it might be steered */
 	bool send_proxy; /* it wants a header of the PROXY protocol first */
+	bool elsewhere;	 /* whether it listens is known by nothing else */
 	bool spoke;	 /* HTTP, once */
 	uint32_t path;	 /* of health_path(), when the type is auto; behind the last one nothing is asked for */
 	struct health health;
@@ -151,7 +152,7 @@ static void on_done(const struct check_result *result, void *context)
 	struct prober *prober = context;
 
 	prober->check = NULL;
-	if (result->outcome == CHECK_REFUSED) { /* absent, which is no matter of health */
+	if (result->outcome == CHECK_REFUSED && !prober->elsewhere) { /* absent, which is no matter of health */
 		forget(prober);
 		wait_interval(prober);
 		return;
@@ -331,6 +332,7 @@ void probers_follow(struct probers *probers, const struct model *model)
 			change(prober, spec);
 		prober->own_port = model_is_own_port(model, backend->endpoint.port);
 		prober->send_proxy = model_sends_proxy(model, id);
+		prober->elsewhere = backend->elsewhere;
 	}
 }
 

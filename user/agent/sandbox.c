@@ -95,7 +95,7 @@ static const int agent_bpf[] = {
 	END,
 };
 
-static const int worker_bpf[] = { BPF_MAP_UPDATE_ELEM, BPF_MAP_DELETE_ELEM, END };
+static const int worker_bpf[] = { BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM, BPF_MAP_DELETE_ELEM, END };
 
 static const int worker_families[] = { AF_INET, AF_INET6, AF_UNIX /* the log */, END };
 

@@ -11,7 +11,7 @@
 
 enum sandbox_role {
 	SANDBOX_AGENT,
-	SANDBOX_WORKER, /* speaks with clients: fewer system calls still, and of bpf(2) only writing into maps */
+	SANDBOX_WORKER, /* speaks with clients: fewer system calls still, and of bpf(2) only looking into maps and writing */
 };
 
 /*

@@ -21,6 +21,7 @@
 #include "agent/process.h"
 #include "agent/webroot.h"
 #include "agent/work.h"
+#include "core/endpoint.h"
 #include "dataplane/staff.h"
 #include "dataplane/watch.h"
 #include "proxy/clock.h"
@@ -29,6 +30,7 @@
 #define STAMP_NS  2000000000ull /* between looks at the certificates' files */
 #define RETRY_NS  2000000000ull /* after a crew could not be started */
 #define BURY_NS	  2000000000ull /* between looks for workers that are no more */
+#define LOCATE_NS 2000000000ull /* between looks where addresses are */
 #define ROTATE_NS (12 * 3600 * 1000000000ull)
 
 struct supervisor {
@@ -42,6 +44,7 @@ struct supervisor {
 	uint64_t rotated;	 /* the ticket keys */
 	uint64_t retry;		 /* not before */
 	uint64_t buried;	 /* when it was last looked for workers that are no more */
+	uint64_t located;	 /* when it was last looked where addresses are */
 	struct error lacked;	 /* a folder of challenges: told once */
 	struct error said;	 /* why there is no crew, or not the wished one: told once */
 	bool stale;		 /* what the crew works with is not what is wished */
@@ -108,6 +111,29 @@ static void become_stale(struct supervisor *supervisor)
 	supervisor->retry = 0;
 }
 
+/* What was seen of a backend stays seen: an instance that is restarted must not cost its service the workers. */
+static void keep_seen(const struct model *from, struct model *to)
+{
+	for (uint32_t id = 0; id < RCXLB_MAX_BACKENDS; id++)
+		to->backend[id].unassignable = to->backend[id].used && from->backend[id].unassignable &&
+					       endpoint_equal(&from->backend[id].endpoint, &to->backend[id].endpoint);
+}
+
+/* Listeners that only workers can reach: a plain service has workers from then on. */
+static void follow_listeners(struct supervisor *supervisor)
+{
+	for (uint32_t id = 0; id < RCXLB_MAX_BACKENDS; id++) {
+		struct model_backend *backend = &supervisor->model->backend[id];
+
+		if (!backend->used || backend->unassignable || !watch_load(supervisor->means.watch, id).unassignable)
+			continue;
+		*supervisor->spare = *supervisor->model;
+		backend->unassignable = true;
+		if (!same_for_workers(supervisor->spare, supervisor->model))
+			become_stale(supervisor);
+	}
+}
+
 static void follow_model(struct supervisor *supervisor)
 {
 	struct model *former = supervisor->model;
@@ -118,10 +144,33 @@ static void follow_model(struct supervisor *supervisor)
 		log_line("%s", error.text);
 	if (news <= 0)
 		return;
+	keep_seen(former, supervisor->spare);
 	if (!same_for_workers(former, supervisor->spare))
 		become_stale(supervisor);
 	supervisor->model = supervisor->spare;
 	supervisor->spare = former;
+}
+
+/* An address that comes or goes is a change as if somebody had commanded it. */
+static void follow_addresses(struct supervisor *supervisor)
+{
+	const struct model_backend *backend = supervisor->model->backend, *end = backend + RCXLB_MAX_BACKENDS;
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+	char text[RCXLB_TEXT_LEN];
+	struct error error;
+
+	if (now - supervisor->located < LOCATE_NS)
+		return;
+	supervisor->located = now;
+	while (backend < end && (!backend->used || backend->elsewhere == dataplane_is_elsewhere(&backend->endpoint)))
+		backend++;
+	if (backend == end)
+		return;
+	if (dataplane_relocate(&error))
+		log_line("%s", error.text);
+	else
+		log_line("the address of backend %s has %s this host", endpoint_format(&backend->endpoint, text),
+			 backend->elsewhere ? "come to" : "left");
 }
 
 static void follow_files(struct supervisor *supervisor)
@@ -187,6 +236,8 @@ static void look(struct supervisor *supervisor)
 	struct error error;
 
 	follow_model(supervisor);
+	follow_listeners(supervisor);
+	follow_addresses(supervisor);
 	follow_files(supervisor);
 	if (recorders_follow(&supervisor->recorders, supervisor->model, &error))
 		log_line("%s", error.text);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The process that keeps its privileges: it reads certificates and starts workers, and does nothing else. It speaks
- * with nobody. Workers outlive it: those who take over from them are of the next supervisor.
+ * The process that keeps its privileges: it reads certificates, starts workers, and looks where the backends' addresses
+ * are; it does nothing else. It speaks with nobody. Workers outlive it: those who take over from them are of the next
+ * supervisor.
  */
 #ifndef AGENT_SUPERVISOR_H
 #define AGENT_SUPERVISOR_H

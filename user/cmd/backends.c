@@ -13,17 +13,6 @@
 
 #define MOST_SECONDS 31536000ul /* a year */
 
-static const char *state_of(const struct model_backend *backend, const struct backend_facts *facts)
-{
-	struct state_input input = {
-		.draining = backend->draining,
-		.listens = facts->ipv4 || facts->ipv6,
-		.down = facts->down,
-	};
-
-	return state_name(&input);
-}
-
 static void list_service(const struct model *model, const struct facts *facts, const struct model_service *service,
 			 json_t *json, struct table *table)
 {
@@ -33,7 +22,8 @@ static void list_service(const struct model *model, const struct facts *facts, c
 
 	for (uint32_t i = 0; i < count; i++) {
 		const struct model_backend *backend = &model->backend[members[i]];
-		const char *state = state_of(backend, &facts->backend[members[i]]);
+		struct state_input input = dataplane_state(model, facts, members[i]);
+		const char *state = state_name(&input);
 
 		endpoint_format(&backend->endpoint, text);
 		if (json) {

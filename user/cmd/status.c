@@ -18,27 +18,23 @@ static uint64_t refused(const struct rcxlb_exits *exits)
 	return exits->no_backend + exits->none_usable + exits->assign_failed + exits->no_worker;
 }
 
-static struct state_input input_of(const struct model_service *service, const struct model_backend *backend,
-				   const struct backend_facts *facts)
+static struct state_input input_of(const struct model *model, const struct facts *facts,
+				   const struct model_service *service, uint32_t id)
 {
-	return (struct state_input){
-		.draining = backend->draining,
-		.listens = facts->ipv4 || facts->ipv6,
-		.down = facts->down,
-		.down_reason = facts->reason,
-		.tls = service->tls.certificates,
-		.http = http_is_parsed(&service->http),
-		.proxy = proxy_is_spoken(&service->proxy),
-		.loop = facts->loop,
-		.elsewhere = !facts->ipv4 && !facts->ipv6 && dataplane_is_elsewhere(&backend->endpoint),
-		.refused = facts->load.refused,
-	};
+	struct state_input input = dataplane_state(model, facts, id);
+
+	input.tls = service->tls.certificates;
+	input.http = http_is_parsed(&service->http);
+	input.proxy = proxy_is_spoken(&service->proxy);
+	return input;
 }
 
-static json_t *backend_json(const struct model_service *service, const struct model_backend *backend,
-			    const struct backend_facts *facts)
+static json_t *backend_json(const struct model *model, const struct facts *all, const struct model_service *service,
+			    uint32_t id)
 {
-	struct state_input input = input_of(service, backend, facts);
+	const struct model_backend *backend = &model->backend[id];
+	const struct backend_facts *facts = &all->backend[id];
+	struct state_input input = input_of(model, all, service, id);
 	char text[RCXLB_TEXT_LEN];
 
 	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "address",
@@ -60,7 +56,7 @@ static json_t *parts_json(const struct rcxlb_tally *tally,
 	return json;
 }
 
-/* What workers count of a proxied service. */
+/* What workers count of a service. */
 static json_t *work_json(const struct model_service *service, const struct facts *facts, uint32_t id)
 {
 	const struct rcxlb_tally *tally = &facts->tally[id];
@@ -95,14 +91,13 @@ static json_t *service_json(const struct model *model, const struct facts *facts
 		json_array_append_new(listen, json_string(listens[i]));
 	count = model_members(model, service, members);
 	for (uint32_t i = 0; i < count; i++)
-		json_array_append_new(backends,
-				      backend_json(service, &model->backend[members[i]], &facts->backend[members[i]]));
+		json_array_append_new(backends, backend_json(model, facts, service, members[i]));
 	json = json_pack("{s:s, s:o, s:s, s:s, s:b, s:b, s:s, s:I, s:o}", "name", service->name, "listen", listen,
 			 "hash", model_hash_name(service->hash), "balance", model_balance_name(service->balance), "tls",
 			 service->tls.certificates != 0, "http", http_is_parsed(&service->http), "redirect",
 			 http_redirect_name(&service->http), "refused", (json_int_t)refused(&facts->service[id]),
 			 "backends", backends);
-	if (model_is_proxied(service))
+	if (dataplane_is_worked(model, facts, id))
 		json_object_set_new(json, "work", work_json(service, facts, id));
 	return json;
 }
@@ -167,7 +162,7 @@ static void print_backends(const struct model *model, const struct facts *facts,
 	for (uint32_t i = 0; i < count; i++) {
 		const struct model_backend *backend = &model->backend[members[i]];
 		const struct backend_facts *fact = &facts->backend[members[i]];
-		struct state_input input = input_of(service, backend, fact);
+		struct state_input input = input_of(model, facts, service, members[i]);
 
 		snprintf(number[0], sizeof(number[0]), "%u", backend->weight);
 		snprintf(number[1], sizeof(number[1]), "%u", fact->load.active);
@@ -274,7 +269,7 @@ static void print_for_people(const struct model *model, const struct facts *fact
 			       model_balance_name(service->balance), service->tls.certificates ? ", TLS" : "",
 			       http_is_parsed(&service->http) ? ", HTTP" : "");
 		printf(", refused %llu\n", (unsigned long long)refused(&facts->service[i]));
-		if (model_is_proxied(service))
+		if (dataplane_is_worked(model, facts, i))
 			print_work(service, facts, i);
 		print_backends(model, facts, service);
 	}

@@ -129,7 +129,8 @@ static void print_for_people(const struct answer *answer)
 		if (is_first(why, i))
 			print_step(answer, i);
 	if (why->chosen != RCXLB_NO_BACKEND)
-		printf("  chosen        %s\n", address_of(answer, why->chosen, text));
+		printf("  chosen        %s%s\n", address_of(answer, why->chosen, text),
+		       why->worker ? ", which is reached by a worker" : "");
 	else if (why->worker)
 		puts("  a worker takes it, and reaches one of these by the other address family");
 	else

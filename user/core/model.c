@@ -379,9 +379,13 @@ bool model_has_workers(const struct model *model, const struct model_service *se
 		return service->name[0];
 	for (int i = 0; i < service->listens; i++)
 		listens[endpoint_is_ipv4(&service->listen[i])] = true;
-	for (uint32_t id = 0; id < RCXLB_MAX_BACKENDS; id++)
-		if (model_is_member(service, id) && listens[!endpoint_is_ipv4(&model->backend[id].endpoint)])
+	for (uint32_t id = 0; id < RCXLB_MAX_BACKENDS; id++) {
+		const struct model_backend *backend = &model->backend[id];
+
+		if (model_is_member(service, id) &&
+		    (backend->elsewhere || backend->unassignable || listens[!endpoint_is_ipv4(&backend->endpoint)]))
 			return true;
+	}
 	return false;
 }
 

@@ -16,6 +16,9 @@
 struct model_backend {
 	bool used;
 	bool draining;
+	bool elsewhere;		  /* its address is not this network namespace's; decided whenever a model is published */
+	bool unassignable;	  /* such a listener of it was seen, as MPTCP's; only in the models of who looks for them */
+	uint8_t unused[2];	  /* no holes: models are compared as bytes */
 	uint16_t weight;
 	uint32_t max_connections;       /* 0: no limit */
 	struct rcxlb_endpoint endpoint; /* of an unused one: whose it was; an address added again gets its id back */
@@ -97,8 +100,9 @@ bool model_is_own_port(const struct model *model, uint16_t port);
 bool model_is_proxied(const struct model_service *service);
 
 /*
- * Do workers take connections of it? Of a service that is not proxied those of clients whose address family a backend's
- * address is not of: if it listens on that address alone, only a worker can reach it for them.
+ * Do workers take connections of it? Of a service that is not proxied those for backends that only a worker can reach:
+ * elsewhere, or with listeners that no connection can be assigned to; and those of clients whose address family a
+ * backend's address is not of, as it may listen on that address alone.
  */
 bool model_has_workers(const struct model *model, const struct model_service *service);
 

@@ -14,6 +14,7 @@
 
 #include "core/error.h"
 #include "core/model.h"
+#include "core/state.h"
 #include "core/xdp.h"
 #include "rcxlb/abi.h"
 
@@ -47,6 +48,8 @@ struct backend_facts {
 	uint8_t loop;          /* enum rcxlb_loop_state of its best listener, when somebody listens */
 	struct rcxlb_load load;
 	bool down; /* by health check, and the check is fresh */
+	bool set_back; /* a worker could not connect to it a moment ago: counts where workers do */
+	bool unassignable; /* somebody listens whom only a worker can reach */
 	char reason[RCXLB_REASON_LEN]; /* why it is, in words */
 };
 
@@ -78,6 +81,15 @@ struct facts {
 int dataplane_facts(struct dataplane *dataplane, struct facts *ret, struct error *error);
 
 /*
+ * Have workers to do with a service? Of one that is not proxied when they alone reach a backend of it, or took a
+ * connection of it once.
+ */
+bool dataplane_is_worked(const struct model *model, const struct facts *facts, uint32_t service);
+
+/* What is said of a backend by its state; what its service asks of its connections is not in it. */
+struct state_input dataplane_state(const struct model *model, const struct facts *facts, uint32_t backend);
+
+/*
  * Asks the loaded program where it would send a client that dials `local` (as it stands in the service's list; an
  * any-address stands for all). -ENOENT when the answer is not about this service: another one has a closer address.
  */
@@ -92,8 +104,11 @@ int dataplane_why(struct dataplane *dataplane, const struct rcxlb_endpoint *clie
 int dataplane_become(struct dataplane *dataplane, const struct model *wished, const struct xdp_wishes *interfaces,
 		     struct error *error);
 
-/* Is it an address that this network namespace has not? Nobody can be steered there. */
+/* Is it an address that this network namespace has not? Nobody can be steered there, and workers connect to it. */
 bool dataplane_is_elsewhere(const struct rcxlb_endpoint *endpoint);
+
+/* Publishes what is published, with each backend where its address is by now; opens the dataplane to change it. */
+int dataplane_relocate(struct error *error);
 
 /* How many connections a backend has open, with the model just read: cheaper than all facts. */
 int dataplane_active(struct dataplane *dataplane, uint32_t backend, uint32_t *ret, struct error *error);

@@ -11,13 +11,16 @@
 
 #include "dataplane/answers.h"
 
-#define TALLIES_BYTES (RCXLB_MAX_SERVICES * sizeof(struct rcxlb_tally))
+#define SOON_MS	       4000 /* and the last setback's length: it fails again soon. Longer than a connect takes */
+#define SETBACKS_BYTES (RCXLB_MAX_BACKENDS * sizeof(struct rcxlb_setback))
+#define TALLIES_BYTES  (RCXLB_MAX_SERVICES * sizeof(struct rcxlb_tally))
 
 struct desk {
-	int peers, staff; /* -1: not open */
+	int peers, staff, sockets; /* -1: not open */
 	const struct rcxlb_crew *crew;
 	struct rcxlb_tally *tallies;
 	struct rcxlb_answers *answers;
+	struct rcxlb_setback *setbacks;
 };
 
 _Static_assert(sizeof(struct rcxlb_tally) % sizeof(__u64) == 0, "the kernel rounds entries of an array up");
@@ -45,10 +48,13 @@ int desk_open(struct watch *watch, struct desk **ret, struct error *error)
 		return failed(error, -ENOMEM, "out of memory");
 	desk->peers = open_map(dataplane, MAP_peers);
 	desk->staff = open_map(dataplane, MAP_staff);
+	desk->sockets = open_map(dataplane, MAP_sockets);
 	desk->crew = share(dataplane, MAP_crew, sizeof(*desk->crew), PROT_READ);
 	desk->tallies = share(dataplane, MAP_tallies, TALLIES_BYTES, PROT_READ | PROT_WRITE);
+	desk->setbacks = share(dataplane, MAP_setbacks, SETBACKS_BYTES, PROT_READ | PROT_WRITE);
 	desk->answers = answers_map(dataplane, true);
-	if (desk->peers < 0 || desk->staff < 0 || !desk->crew || !desk->tallies || !desk->answers) {
+	if (desk->peers < 0 || desk->staff < 0 || desk->sockets < 0 || !desk->crew || !desk->tallies ||
+	    !desk->setbacks || !desk->answers) {
 		desk_close(desk);
 		return failed(error, -ENOMEM, "cannot share the maps of a worker with the kernel");
 	}
@@ -64,11 +70,15 @@ void desk_close(struct desk *desk)
 		close(desk->peers);
 	if (desk->staff >= 0)
 		close(desk->staff);
+	if (desk->sockets >= 0)
+		close(desk->sockets);
 	if (desk->crew)
 		munmap((void *)desk->crew, sizeof(*desk->crew));
 	if (desk->tallies)
 		munmap(desk->tallies, TALLIES_BYTES);
 	answers_unmap(desk->answers);
+	if (desk->setbacks)
+		munmap(desk->setbacks, SETBACKS_BYTES);
 	free(desk);
 }
 
@@ -80,6 +90,37 @@ int desk_peer(struct desk *desk, const struct rcxlb_endpoint *local, const struc
 void desk_unpeer(struct desk *desk, const struct rcxlb_endpoint *local)
 {
 	bpf_map_delete_elem(desk->peers, local);
+}
+
+int desk_told(struct desk *desk, const struct rcxlb_endpoint *local, struct rcxlb_peer *ret)
+{
+	int err = bpf_map_lookup_elem(desk->peers, local, ret);
+
+	return err ? err : ret->instance.port ? 0 : -ENOENT;
+}
+
+int desk_mark(struct desk *desk, int fd, uint32_t backend, uint32_t generation)
+{
+	const struct rcxlb_socket is = { .backend = backend, .generation = generation, .row = RCXLB_NO_ROW };
+
+	return bpf_map_update_elem(desk->sockets, &fd, &is, BPF_ANY);
+}
+
+/* Several workers may write at once; whose word stays does not matter. */
+void desk_set_back(struct desk *desk, uint32_t backend, uint32_t generation, uint64_t now)
+{
+	struct rcxlb_setback *entry = &desk->setbacks[backend % RCXLB_MAX_BACKENDS];
+	uint64_t until = __atomic_load_n(&entry->until, __ATOMIC_RELAXED);
+	bool known = entry->generation == generation;
+
+	if (known && now < until)
+		return;
+	if (known && now - until < (entry->ms + SOON_MS) * 1000000ull)
+		entry->ms = entry->ms < RCXLB_SETBACK_MS_MOST / 2 ? 2 * entry->ms : RCXLB_SETBACK_MS_MOST;
+	else
+		entry->ms = RCXLB_SETBACK_MS;
+	entry->generation = generation;
+	__atomic_store_n(&entry->until, now + entry->ms * 1000000ull, __ATOMIC_RELEASE);
 }
 
 struct rcxlb_crew desk_crew(const struct desk *desk)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * All that a worker has of the dataplane: two maps to write into, `peers` and `staff`, and memory that it shares with
- * the kernel. Nothing here needs a privilege, a path or a file. Not safe for several threads.
+ * All that a worker has of the dataplane: `peers` and `staff`, to write into and to read, the storage of its own
+ * sockets, and memory that it shares with the kernel. Nothing here needs a privilege, a path or a file. Not safe for
+ * several threads.
  */
 #ifndef DATAPLANE_DESK_H
 #define DATAPLANE_DESK_H
@@ -21,6 +22,15 @@ void desk_close(struct desk *desk);
 /* From now on connects from `local` are made for this client; and no more. 0 or -errno. */
 int desk_peer(struct desk *desk, const struct rcxlb_endpoint *local, const struct rcxlb_peer *peer);
 void desk_unpeer(struct desk *desk, const struct rcxlb_endpoint *local);
+
+/* What steer answered to a connect from `local`: the instance is set. -ENOENT: nothing. */
+int desk_told(struct desk *desk, const struct rcxlb_endpoint *local, struct rcxlb_peer *ret);
+
+/* The connection that this socket will have is the backend's: the kernel counts it, however it ends. 0 or -errno. */
+int desk_mark(struct desk *desk, int fd, uint32_t backend, uint32_t generation);
+
+/* It could not be connected to, `now` in CLOCK_MONOTONIC nanoseconds: steer passes it over for a while. */
+void desk_set_back(struct desk *desk, uint32_t backend, uint32_t generation, uint64_t now);
 
 /* Who is in charge. */
 struct rcxlb_crew desk_crew(const struct desk *desk);

@@ -14,7 +14,7 @@
 /* Every pinned map. The pin has the map's name. */
 #define DATAPLANE_MAPS(X)                                                                                              \
 	X(meta) X(services) X(backends) X(addresses) X(members) X(checks) X(tls) X(http) X(proxy) X(settings) X(interfaces) X(tables) X(health)        \
-	X(probes) X(crew) X(workers) X(peers) X(staff) X(tallies) X(answers) X(audience) X(listeners) X(sockets) X(load) X(events)                                                \
+	X(probes) X(crew) X(workers) X(peers) X(staff) X(setbacks) X(tallies) X(answers) X(audience) X(listeners) X(sockets) X(load) X(events)                                                \
 	X(owners) X(epolls) X(loops) X(watch) X(shares) X(exits) X(why) X(guard_stats)
 
 enum dataplane_map {

@@ -40,7 +40,8 @@ static int write_backend(struct dataplane *dataplane, uint32_t id, const struct 
 	}
 	value.weight = wished->weight;
 	value.max_connections = wished->max_connections;
-	value.flags = (wished->used ? RCXLB_BACKEND_USED : 0) | (wished->draining ? RCXLB_BACKEND_DRAINING : 0);
+	value.flags = (wished->used ? RCXLB_BACKEND_USED : 0) | (wished->draining ? RCXLB_BACKEND_DRAINING : 0) |
+		      (wished->elsewhere ? RCXLB_BACKEND_ELSEWHERE : 0);
 	if (!memcmp(&value, &present, sizeof(value)))
 		return 0;
 	if (value.generation != present.generation && present.generation && answers_clear_backend(dataplane, id))
@@ -62,7 +63,8 @@ static int write_backends(struct dataplane *dataplane, const struct model *model
 
 /*
  * Where backends may be listening: at their address, and at the any-address of its family with its port. An any-address
- * belongs to the first backend of that port.
+ * belongs to the first backend of that port, of those that are here: who listens on all addresses of this host does not
+ * listen on another one's.
  */
 struct address {
 	struct rcxlb_endpoint endpoint; /* first, for bsearch() */
@@ -93,6 +95,8 @@ static void list_addresses(const struct model *model, struct addresses *to)
 		if (!model->backend[id].used)
 			continue;
 		to->entry[to->count++] = (struct address){ *at, id };
+		if (model->backend[id].elsewhere)
+			continue;
 		to->entry[to->count++] = (struct address){ endpoint_any(endpoint_is_ipv4(at), at->port), id };
 	}
 	qsort(to->entry, to->count, sizeof(to->entry[0]), by_endpoint_and_id);
@@ -416,16 +420,39 @@ static int change(struct dataplane *dataplane, const struct model *present, cons
 	return err;
 }
 
+/*
+ * The model with each backend where it is at the moment. Addresses come and go, so that this is looked at with every
+ * change, of whatever, and by the supervisor. Meanwhile one that has come here is reached by a worker as before, and by
+ * steer when it calls listen(); who has gone is absent.
+ */
+static struct model *locate(const struct model *model)
+{
+	struct model *located = malloc(sizeof(*located));
+
+	if (!located)
+		return NULL;
+	*located = *model;
+	for (uint32_t id = 0; id < RCXLB_MAX_BACKENDS; id++) {
+		struct model_backend *backend = &located->backend[id];
+
+		backend->unassignable = false;
+		backend->elsewhere = backend->used && dataplane_is_elsewhere(&backend->endpoint);
+	}
+	return located;
+}
+
 int dataplane_publish(struct dataplane *dataplane, const struct model *wished, struct error *error)
 {
-	struct model *present = malloc(sizeof(*present));
+	struct model *present = malloc(sizeof(*present)), *located = locate(wished);
 	int err;
 
-	if (!present)
-		return failed(error, -ENOMEM, "out of memory");
-	err = dataplane_read(dataplane, present, error);
-	if (!err && memcmp(present, wished, sizeof(*present)))
-		err = change(dataplane, present, wished, error);
+	if (!present || !located)
+		err = failed(error, -ENOMEM, "out of memory");
+	else
+		err = dataplane_read(dataplane, present, error);
+	if (!err && memcmp(present, located, sizeof(*present)))
+		err = change(dataplane, present, located, error);
+	free(located);
 	free(present);
 	return err;
 }
@@ -448,5 +475,9 @@ int publish_pending(struct dataplane *dataplane, struct error *error)
 
 int publish_first(struct dataplane *dataplane, const struct model *model, struct error *error)
 {
-	return apply(dataplane, NULL, model, error);
+	struct model *located = locate(model);
+	int err = located ? apply(dataplane, NULL, located, error) : failed(error, -ENOMEM, "out of memory");
+
+	free(located);
+	return err;
 }

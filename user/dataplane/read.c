@@ -75,6 +75,7 @@ static int read_backends(struct dataplane *dataplane, struct model *model, struc
 		model->backend[id] = (struct model_backend){
 			.used = value.flags & RCXLB_BACKEND_USED,
 			.draining = value.flags & RCXLB_BACKEND_DRAINING,
+			.elsewhere = value.flags & RCXLB_BACKEND_ELSEWHERE,
 			.weight = value.weight,
 			.max_connections = value.max_connections,
 			.endpoint = value.endpoint,
@@ -99,14 +100,27 @@ int dataplane_read(struct dataplane *dataplane, struct model *ret, struct error 
 	return err;
 }
 
-static bool is_down(const struct rcxlb_health *health)
+static uint64_t now_ns(void)
 {
 	struct timespec now;
-	uint64_t ns;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	ns = now.tv_sec * 1000000000ull + now.tv_nsec;
-	return health->state == RCXLB_HEALTH_DOWN && rcxlb_is_fresh(health, ns);
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+static bool is_down(const struct rcxlb_health *health)
+{
+	return health->state == RCXLB_HEALTH_DOWN && rcxlb_is_fresh(health, now_ns());
+}
+
+/* As steer sees it. */
+static int read_setback(struct dataplane *dataplane, uint32_t id, uint32_t generation, struct backend_facts *to)
+{
+	struct rcxlb_setback setback = {};
+	int err = bpf_map_lookup_elem(dataplane->map[MAP_setbacks], &id, &setback);
+
+	to->set_back = !err && setback.generation == generation && now_ns() < setback.until;
+	return err;
 }
 
 static int read_backend_facts(struct dataplane *dataplane, struct facts *facts, struct error *error)
@@ -132,6 +146,7 @@ static int read_backend_facts(struct dataplane *dataplane, struct facts *facts, 
 		to->down = is_down(&health);
 		if (to->down)
 			memcpy(to->reason, health.reason, sizeof(to->reason) - 1);
+		err = read_setback(dataplane, id, backend.generation, to);
 	}
 	return 0;
 }
@@ -166,6 +181,11 @@ static int read_listeners(struct dataplane *dataplane, struct facts *facts, stru
 
 		if (to->load.generation != record->generation)
 			continue;
+		if (record->unassignable) {
+			to->unassignable = true;
+			to->accept_queue += record->accept_queue;
+			continue;
+		}
 		if (!to->ipv4 && !to->ipv6)
 			to->loop = record->loop;
 		to->loop = record->loop < to->loop ? record->loop : to->loop;
@@ -229,4 +249,32 @@ int dataplane_facts(struct dataplane *dataplane, struct facts *ret, struct error
 			ret->interfaces++;
 	}
 	return err;
+}
+
+struct state_input dataplane_state(const struct model *model, const struct facts *facts, uint32_t backend)
+{
+	const struct backend_facts *of = &facts->backend[backend];
+	bool here = of->ipv4 || of->ipv6;
+
+	return (struct state_input){
+		.draining = model->backend[backend].draining,
+		.listens = here,
+		.elsewhere = !here && model->backend[backend].elsewhere,
+		.unassignable = !here && of->unassignable,
+		.workers = facts->crew.workers,
+		.down = of->down || (!here && of->set_back),
+		.down_reason = of->down ? of->reason : "a worker could not connect to it a moment ago",
+		.loop = of->loop,
+		.refused = of->load.refused,
+	};
+}
+
+bool dataplane_is_worked(const struct model *model, const struct facts *facts, uint32_t service)
+{
+	const struct model_service *of = &model->service[service];
+	bool worked = model_is_proxied(of) || (of->name[0] && facts->tally[service].accepted);
+
+	for (uint32_t id = 0; id < RCXLB_MAX_BACKENDS && !worked; id++)
+		worked = model_is_member(of, id) && (model->backend[id].elsewhere || facts->backend[id].unassignable);
+	return worked;
 }

@@ -203,10 +203,12 @@ struct rcxlb_load watch_load(struct watch *watch, uint32_t backend)
 
 bool watch_listens(struct watch *watch, uint32_t backend)
 {
-	uint32_t rows = watch_load(watch, backend).rows;
+	struct rcxlb_load load = watch_load(watch, backend);
 	__u64 cookie;
 
-	for (__u32 row = 0; row < rows && row < RCXLB_ROWS; row++) {
+	if (load.unassignable)
+		return true;
+	for (__u32 row = 0; row < load.rows && row < RCXLB_ROWS; row++) {
 		__u32 key = row * RCXLB_MAX_BACKENDS + backend;
 
 		if (!bpf_map_lookup_elem(watch->dataplane->map[MAP_listeners], &key, &cookie))

@@ -117,6 +117,21 @@ static void start_relay(struct connection *connection, struct side instance, str
 
 /* --- Instance --- */
 
+/* Nobody hands sockets over yet: whatever the configuration permits, no instance takes one. */
+static void count_path(struct connection *connection)
+{
+	const struct path_facts facts = {
+		.http = connection->service->http,
+		.handoff = true,
+		.tls = connection->tls,
+		.ktls = connection->ktls,
+		.same_host = !connection->reach.backend.elsewhere,
+		.instance_takes = false,
+	};
+
+	connection->counters->path_reasons[path_choose(&facts).reason]++;
+}
+
 static void on_reached(struct reach *reach, int fd)
 {
 	struct connection *connection = container_of(reach, reach);
@@ -125,6 +140,7 @@ static void on_reached(struct reach *reach, int fd)
 	if (connection->phase == PHASE_HTTP) {
 		http_conversation_reached(&connection->http, fd);
 	} else if (fd >= 0) {
+		count_path(connection);
 		side_init_plain(&instance, fd);
 		start_relay(connection, instance, NULL);
 	} else {
@@ -172,18 +188,8 @@ static void start_conversation(struct connection *connection)
 /* The client's socket is ready for bytes: what becomes of it? */
 static void route(struct connection *connection)
 {
-	/* Nobody hands sockets over yet: whatever the configuration permits, no instance takes one. */
-	const struct path_facts facts = {
-		.http = connection->service->http,
-		.handoff = true,
-		.tls = connection->tls,
-		.ktls = connection->ktls,
-		.same_host = true,
-		.instance_takes = false,
-	};
-
-	connection->counters->path_reasons[path_choose(&facts).reason]++;
 	if (connection->service->http) {
+		count_path(connection);
 		start_conversation(connection);
 		return;
 	}

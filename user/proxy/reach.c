@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/reach.h"
 
+#include <errno.h>
 #include <stddef.h>
+
+#define TOLD_TRIES 3 /* instances that the worker connects to itself */
 
 static void on_dialled(struct dial *dial, int err);
 
@@ -20,20 +23,14 @@ static void fail(struct reach *reach, int err)
 	reach->ended(reach, err);
 }
 
-/* Picks an instance and connects to it. */
-static void dial(struct reach *reach, const struct worker_backend *tried)
+/* Connects to what was picked. */
+static void dial(struct reach *reach)
 {
 	struct connections *shared = reach->shared;
 	const struct worker_backends *backends = &shared->backends;
-	int fd, err;
+	int fd;
 
 	reach->dial = (struct dial){ .fd = -1, .ended = on_dialled };
-	err = backends->pick(backends->data, &reach->client, tried, &reach->backend);
-	if (err) {
-		fail(reach, err);
-		return;
-	}
-	reach->picked = true;
 	fd = dial_socket(&reach->backend.endpoint);
 	if (fd < 0) {
 		on_dialled(&reach->dial, fd);
@@ -45,6 +42,54 @@ static void dial(struct reach *reach, const struct worker_backend *tried)
 		reach->dial.greeting_size =
 		    proxy_header_write(&reach->client.address, &reach->client.dialled, reach->dial.greeting);
 	dial_start(&reach->dial, shared->base, fd, &reach->backend.endpoint, shared->limits.connect_ms);
+}
+
+static void pick(struct reach *reach, const struct worker_backend *tried)
+{
+	const struct worker_backends *backends = &reach->shared->backends;
+	int err = backends->pick(backends->data, &reach->client, tried, &reach->backend);
+
+	if (err) {
+		fail(reach, err);
+		return;
+	}
+	reach->picked = true;
+	dial(reach);
+}
+
+/* Was it refused because it is another address that is to be connected to? */
+static bool is_told(struct reach *reach, int err)
+{
+	const struct worker_backends *backends = &reach->shared->backends;
+
+	return err == -ECONNREFUSED && !reach->backend.told && backends->told &&
+	       backends->told(backends->data, &reach->client, &reach->backend);
+}
+
+/* Of a connect that failed: is it the instance's? */
+static enum worker_outcome outcome_of(int err)
+{
+	switch (-err) {
+	case ECONNREFUSED:
+	case ECONNRESET:
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case EPIPE:
+	case ETIMEDOUT:
+		return WORKER_CONNECT_FAILED;
+	default:
+		return WORKER_NOT_CONNECTED;
+	}
+}
+
+/* May another instance be asked for? */
+static bool may_retry(struct reach *reach)
+{
+	if (reach->backend.told)
+		return ++reach->told < TOLD_TRIES;
+	if (reach->retried)
+		return false;
+	return reach->retried = true;
 }
 
 static void on_dialled(struct dial *dialled, int err)
@@ -59,21 +104,25 @@ static void on_dialled(struct dial *dialled, int err)
 		reach->ended(reach, fd);
 		return;
 	}
+	if (is_told(reach, err)) {
+		dial(reach);
+		return;
+	}
 	reach->counters->sum.connects_failed++;
-	give_back(reach, WORKER_CONNECT_FAILED);
-	if (reach->retried) {
+	give_back(reach, outcome_of(err));
+	if (!may_retry(reach)) {
 		fail(reach, err);
 		return;
 	}
-	reach->retried = true;
 	reach->counters->sum.connects_retried++;
-	dial(reach, &tried);
+	pick(reach, &tried);
 }
 
 void reach_start(struct reach *reach)
 {
 	reach->retried = false;
-	dial(reach, NULL);
+	reach->told = 0;
+	pick(reach, NULL);
 }
 
 void reach_abandon(struct reach *reach)

@@ -13,14 +13,15 @@ struct reach {
 	void (*ended)(struct reach *reach, int fd);
 	struct worker_backend backend;
 	bool picked; /* `backend` is to be given back */
-	bool retried;
+	bool retried;	    /* another one than the first was picked */
+	unsigned char told; /* instances that could not be connected to, of those that the worker was told of */
 	struct dial dial;
 };
 
 /*
  * `shared`, `counters`, `client`, and `ended` are set by the owner. `ended` is called once, perhaps from inside here:
  * with the connected socket, which is the callee's, or with -errno when no instance can be had; one that cannot be
- * connected to has been passed over then, once.
+ * connected to has been passed over then: once, and twice of those that the worker was told of.
  */
 void reach_start(struct reach *reach);
 

@@ -28,11 +28,14 @@ struct worker_backend {
 	uint32_t id;
 	struct rcxlb_endpoint endpoint;
 	bool send_proxy; /* it wants a header of the PROXY protocol first */
+	bool told;	 /* by told(): it is the instance itself that is connected to */
+	bool elsewhere;	 /* in another network namespace, or on another host */
 };
 
 enum worker_outcome {
 	WORKER_ENDED,	       /* the connection was made, and is over */
-	WORKER_CONNECT_FAILED, /* there was none; another instance may be asked for */
+	WORKER_CONNECT_FAILED, /* there was none: the instance refused, or did not answer; another one may be asked for */
+	WORKER_NOT_CONNECTED,  /* there was none, for want of means here */
 };
 
 struct worker_backends {
@@ -45,6 +48,11 @@ struct worker_backends {
 		    struct worker_backend *ret);
 	/* May be NULL. The socket before it connects to the instance: to bind it, or to say whose it is. */
 	void (*prepare)(void *data, int fd, const struct worker_client *client, const struct worker_backend *backend);
+	/*
+	 * May be NULL. The connection to what was picked was refused: was that an answer, which instance is to be
+	 * connected to instead? Then *backend is that one, `told`, and prepare() is called for it.
+	 */
+	bool (*told)(void *data, const struct worker_client *client, struct worker_backend *backend);
 	/*
 	 * May be NULL. The head of an answer that came from the instance over the connected socket `fd` was given to a
 	 * client of the service: its class is from 0 for 1xx to 4. `by` is 1, or -1 when it is taken back.

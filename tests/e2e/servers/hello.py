@@ -108,10 +108,11 @@ def main():
     parser.add_argument("way", choices=["asyncio", *WAYS])
     parser.add_argument("name")
     parser.add_argument("port", type=int)
+    parser.add_argument("--bind", default="127.0.0.1")
     options = parser.parse_args()
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", options.port))
+    listener.bind((options.bind, options.port))
     answer = answer_of(options.name)
     if options.way == "asyncio":
         asyncio.run(by_asyncio(listener, answer))
