@@ -6,6 +6,7 @@ import ssl
 
 import pytest
 
+from harness import settings
 from harness.lab import HOST4
 from harness.poll import wait_until
 from harness.site import HOST, PARSED, SECURE
@@ -84,7 +85,7 @@ def test_s_client_resumes(site, port, version, tmp_path):
 
 @pytest.mark.tool("wrk")
 def test_wrk(site, port):
-    said = site.succeed(["wrk", "-t1", "-c20", "-d2s", f"https://{HOST4}:{port}/"])
+    said = site.succeed(["wrk", "-t1", "-c20", f"-d{20 if settings.SLOW_MACHINE else 2}s", "--timeout", "60s", f"https://{HOST4}:{port}/"])
     assert not re.search(r"Non-2xx|Socket errors", said), said
     assert int(re.search(r"(\d+) requests in", said)[1]) > 20, said
 
