@@ -18,7 +18,7 @@ const { AsyncLocalStorage } = require('async_hooks');
 
 const TRANSPORTS = ['websocket', 'xhr-streaming', 'xhr-polling'];
 const MESSAGES = 12; // of up to 40 kB: more than one answer of a streaming transport holds
-const TIMEOUT_MS = 60000;
+const TIMEOUT_MS = 180000; // emulated machines are slow
 const [url, source, sessions, cookies] = process.argv.slice(2);
 
 /* The library cannot be told an address, nor does it keep cookies outside of browsers. */

@@ -2,6 +2,7 @@
 """Clients that want too much, beside others who are served: what those wait, and what the workers need of memory."""
 import resource
 import socket
+import statistics
 
 import fast
 import pytest
@@ -13,7 +14,7 @@ from harness.poll import wait_until
 from harness.tls import TlsClient, context
 
 LINGER = (socket.SOL_SOCKET, socket.SO_LINGER)
-SECONDS = 2  # of a measurement; handshakes are given up after 10
+SECONDS, MEASURES = 1, 3  # handshakes are given up after 10
 HALF_HELLO = b"\x16\x03\x01\x02\x00\x01\x00"
 pytestmark = pytest.mark.seconds(200)
 
@@ -35,8 +36,8 @@ def work(service):
 
 
 def waits(service):
-    """Microseconds within which 99 of 100 clients have their answer, of few who come at once."""
-    return fast.load(service, SECONDS, "--tls", "full", at_once=4)["p99_us"]
+    """Microseconds within which 99 of 100 clients have their answer, of few who come at once: the median of some measures."""
+    return statistics.median(fast.load(service, SECONDS, "--tls", "full", at_once=4)["p99_us"] for _ in range(MEASURES))
 
 
 def judge(what, before, beside, kib, count):
@@ -54,6 +55,7 @@ def test_handshakes_that_never_finish(service):
         each.sock.sendall(HALF_HELLO)
     wait_until(lambda: work(service)["handshaking"] >= count * 0.95, "they are in their handshake")
     beside, grown = waits(service), fast.heap_kib(service.lab) - memory
+    assert settings.SLOW_MACHINE or work(service)["handshaking"] > count / 2, "most were there all the time"
     judge("handshakes that never finish", before, beside, grown, count)
     assert grown / count < 64
     for each in idle:

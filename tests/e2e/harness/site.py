@@ -85,7 +85,9 @@ def relaying(lab, backends, options=()):
     lab.rcxlb("services", "add", "secure", "--listen", f"*:{SECURE}", "--check", "off", *identity.options, *options)
     lab.rcxlb("backends", "add", "-s", "secure", backends)
     wait_until(lambda: _takes(lab), "workers take connections")
-    return Service(lab, authority, identity)
+    made = Service(lab, authority, identity)
+    wait_until(lambda: sum(made.kernel().values()), "that connection is told of")
+    return made
 
 
 def _takes(lab):
