@@ -55,13 +55,14 @@ HTTP1_DRIVER := $(BUILD)/tests/http1/driver
 FUZZ_SOURCES := $(wildcard user/core/*.c user/config/*.c user/proxy/http1_*.c) user/proxy/proxy_header.c
 FUZZ_SECONDS ?= 60
 
-.PHONY: all help test-programs install lint clean
+.PHONY: all help test-programs fuzz install lint clean
 all: $(BUILD)/rcxlb
 
 help:
 	@echo 'make                 the program, as $(BUILD)/rcxlb'
 	@echo 'make test-programs   the unit and BPF tests; scripts/test makes and runs them, and all the others'
 	@echo 'make fuzz-NAME       tests/fuzz/NAME.c for FUZZ_SECONDS ($(FUZZ_SECONDS)) seconds, from tests/fuzz/corpus/NAME'
+	@echo 'make fuzz            all of them'
 	@echo 'make install         under PREFIX ($(PREFIX)), below DESTDIR when that is set'
 	@echo 'make lint            clang-tidy over the C sources, shellcheck over the scripts'
 	@echo 'make clean           removes $(BUILD)/'
@@ -114,6 +115,8 @@ $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(FUZZ_SOURCES) $(wildcard user/core/*.h u
 		$(shell $(PKG_CONFIG) --cflags $(PACKAGES)) -o $@ $< $(FUZZ_SOURCES) $(shell $(PKG_CONFIG) --libs $(PACKAGES))
 
 .PRECIOUS: $(BUILD)/tests/fuzz/%
+
+fuzz: $(patsubst tests/fuzz/%.c,fuzz-%,$(wildcard tests/fuzz/*.c))
 # What is found is left in the build folder, as crash-*; new inputs too, so that the next run goes on from there.
 fuzz-%: $(BUILD)/tests/fuzz/%
 	@mkdir -p $(BUILD)/tests/fuzz/$*-corpus
