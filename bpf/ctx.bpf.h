@@ -39,6 +39,14 @@ static __always_inline void endpoint_set_any(struct rcxlb_endpoint *to, __u32 fa
 	words[3] = 0;
 }
 
+/* Of either family; an any-address of IPv6 takes both. */
+static __always_inline bool endpoint_is_any(const struct rcxlb_endpoint *endpoint)
+{
+	const __u32 *words = (const __u32 *)endpoint->address;
+
+	return !(words[0] | words[1] | words[3]) && (!words[2] || words[2] == bpf_htonl(0xffff));
+}
+
 /*
  * Reads a context field here and now: the compiler would join the loads of two branches into one at a computed offset,
  * which the verifier refuses.

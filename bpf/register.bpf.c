@@ -74,8 +74,7 @@ static __always_inline bool is_unassignable(long err)
 	return err == -EINVAL || err == -EOPNOTSUPP;
 }
 
-/* Registered in `self->row`; without one, when no connection can be assigned to it; or refused by the map with `err`.
- */
+/* Registered in `self->row`; without a row, when no connection can be assigned to it; or refused with `err`. */
 #define CONCLUDE(sk, entry, self, err)                                                                                 \
 	({                                                                                                             \
 		bool apart_ = is_unassignable(err);                                                                    \
@@ -231,10 +230,8 @@ static __always_inline bool is_anothers(const struct rcxlb_socket *self, const s
 {
 	__u32 id = self->backend;
 	const struct rcxlb_backend *backend = bpf_map_lookup_elem(&backends, &id);
-	const __u32 *words = (const __u32 *)local->address;
-	bool any = !(words[0] | words[1] | words[3]) && (!words[2] || words[2] == bpf_htonl(0xffff));
 
-	return any && backend && backend->flags & RCXLB_BACKEND_ELSEWHERE;
+	return endpoint_is_any(local) && backend && backend->flags & RCXLB_BACKEND_ELSEWHERE;
 }
 
 /* Takes a listener out whose backend was deleted, or is elsewhere. */
@@ -264,8 +261,8 @@ static __always_inline void enlist(struct sock_common *sk, __u32 id)
 		self.row = row;
 	}
 	CONCLUDE(sk, entry, &self, err);
-	if (!err ||
-	    is_unassignable(err)) /* to hear of its end; before Linux 6.12 there is no way to ask for that here */
+	/* To hear of its end; before Linux 6.12 there is no way to ask for that here. */
+	if (!err || is_unassignable(err))
 		bpf_setsockopt(sk, SOL_TCP, TCP_BPF_SOCK_OPS_CB_FLAGS, &ends, sizeof(ends));
 }
 

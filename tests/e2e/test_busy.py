@@ -3,11 +3,11 @@
 import contextlib
 import signal
 import socket
-import threading
 from collections import Counter
 
 import pytest
 
+from harness.background import repeated
 from harness.halt import frozen, frozen_reason, stopped
 from harness.kinds import missing_reason, start
 from harness.lab import CLIENTS4, node_reason
@@ -157,24 +157,15 @@ def test_why_calls_a_halted_one_blocked(lab):
         assert last.split()[0] == "chosen" and address_of(HALTED) not in last
 
 
-@contextlib.contextmanager
 def dribbling(sock):
-    """A client that is never quiet for long."""
-    enough = threading.Event()
+    """A client that is never quiet for long, as a context."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def dribble():
-        while not enough.wait(0.002):
-            with contextlib.suppress(BlockingIOError):
-                sock.send(b"x", socket.MSG_DONTWAIT)
+        with contextlib.suppress(BlockingIOError):
+            sock.send(b"x", socket.MSG_DONTWAIT)
 
-    thread = threading.Thread(target=dribble)
-    thread.start()
-    try:
-        yield
-    finally:
-        enough.set()
-        thread.join()
+    return repeated(dribble, 0.002)
 
 
 def test_one_that_never_accepts_is_late_however_much_its_clients_send(lab):

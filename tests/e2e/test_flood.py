@@ -5,10 +5,10 @@ import contextlib
 import random
 import socket
 import struct
-import threading
 
 import pytest
 
+from harness.background import repeated
 from harness.kinds import start
 from harness.lab import HOST4
 from harness.poll import wait_until
@@ -43,23 +43,16 @@ def syn(source, source_port, address, port):
 @contextlib.contextmanager
 def flood(lab):
     """Ten thousand a second at most."""
-    enough = threading.Event()
     with lab.clients.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
 
         def send():
-            while not enough.wait(PAUSE):
-                for _ in range(AT_ONCE):
-                    with contextlib.suppress(BlockingIOError):
-                        packet = syn(random.choice(NOBODY), random.randrange(1024, 60000), HOST4, 3000)
-                        raw.sendto(packet, socket.MSG_DONTWAIT, (HOST4, 0))
+            for _ in range(AT_ONCE):
+                with contextlib.suppress(BlockingIOError):
+                    packet = syn(random.choice(NOBODY), random.randrange(1024, 60000), HOST4, 3000)
+                    raw.sendto(packet, socket.MSG_DONTWAIT, (HOST4, 0))
 
-        thread = threading.Thread(target=send)
-        thread.start()
-        try:
+        with repeated(send, PAUSE):
             yield
-        finally:
-            enough.set()
-            thread.join()
 
 
 def cookies_sent(lab):
