@@ -107,15 +107,34 @@ static __always_inline void tell(__u32 kind, const struct rcxlb_socket *self, co
 	bpf_ringbuf_output(&events, &event, sizeof(event), 0);
 }
 
+/* A search for a free row of `listeners`. */
+struct seat {
+	struct bpf_sock_ops *ctx;
+	__u32 id;
+	__u32 row; /* out: the last that was tried */
+	long err;  /* out: of that one */
+};
+
+/* bpf_loop(), in which the verifier sees one row and not each of them: the next row; 1 ends the search. */
+static long take_seat(__u32 row, struct seat *seat)
+{
+	__u32 key = row * RCXLB_MAX_BACKENDS + seat->id;
+
+	seat->row = row;
+	seat->err = bpf_sock_map_update(seat->ctx, &listeners, &key, BPF_NOEXIST);
+	return seat->err != -EEXIST;
+}
+
 /* listen() was called: the state is not LISTEN yet, but is before any connection can come. */
 static __always_inline void on_listen(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 {
 	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
 	struct rcxlb_socket self = {};
 	struct rcxlb_endpoint local;
+	struct seat seat = { .ctx = ctx };
 	struct rcxlb_load *entry;
-	__u32 *found, id, key;
-	long err = -EEXIST;
+	__u32 *found, id;
+	long err;
 
 	if (!tcp || bpf_get_netns_cookie(ctx) != netns_cookie)
 		return;
@@ -128,11 +147,10 @@ static __always_inline void on_listen(struct bpf_sock_ops *ctx, struct bpf_sock 
 	entry = PREPARE(sk, id, &self);
 	if (!entry)
 		return;
-	for (__u32 row = 0; row < RCXLB_ROWS && err == -EEXIST; row++) {
-		key = row * RCXLB_MAX_BACKENDS + id;
-		err = bpf_sock_map_update(ctx, &listeners, &key, BPF_NOEXIST);
-		self.row = row;
-	}
+	seat.id = id;
+	bpf_loop(RCXLB_ROWS, take_seat, &seat, 0);
+	self.row = seat.row;
+	err = seat.err;
 	CONCLUDE(sk, entry, &self, err);
 	owners_begin(id);
 	if (err && !is_unassignable(err))

@@ -84,8 +84,7 @@ static __always_inline void share_renew(struct rcxlb_share *share, struct rcxlb_
 }
 
 /* Completes the rule by what there is at the moment. Returns the backend that is far behind, or RCXLB_NO_BACKEND. */
-static __always_inline __u32 share_of(__u32 service, const struct rcxlb_table *table, struct rcxlb_rule *rule,
-				     __u64 now)
+static __noinline __u32 share_of(__u32 service, const struct rcxlb_table *table, struct rcxlb_rule *rule, __u64 now)
 {
 	struct rcxlb_share *share = bpf_map_lookup_elem(&shares, &service);
 	struct pass pass = { .table = table, .share = share };

@@ -161,6 +161,7 @@ struct request {
 	struct rcxlb_walk walk;
 	struct rcxlb_choice choice;
 	struct rcxlb_rule rule;
+	struct rcxlb_facts facts; /* of the candidate that is looked at */
 	__u64 hash;
 	__u64 now;
 	__u32 family;
@@ -212,9 +213,10 @@ static __always_inline bool is_warming(__u32 id, __u64 hash, __u64 now, __u32 sl
 	return entry && entry->since && rcxlb_is_warming(hash, (now - entry->since) / 1000000, slow_start_ms);
 }
 
-static __always_inline int look_at(const struct search *search, __u32 id, struct rcxlb_facts *facts)
+static __always_inline int look_at(const struct search *search, __u32 id)
 {
 	struct request *request = search->request;
+	struct rcxlb_facts *facts = &request->facts;
 	__u32 how = request->family | request->relayed | (__u32)(request->hash >> 40) << 16;
 	int key = probe(id, how, request->blocked_ms, request->now, facts);
 
@@ -245,13 +247,12 @@ static long look(__u32 i, struct search *search)
 {
 	struct request *request = search->request;
 	__u32 id = candidate(search, i);
-	struct rcxlb_facts facts = {};
 	int key, done;
 
 	if (rcxlb_looked_at(&request->choice, id, i))
 		return 0;
-	key = look_at(search, id, &facts);
-	done = offer(&request->choice, &request->rule, id, &facts);
+	key = look_at(search, id);
+	done = offer(&request->choice, &request->rule, id, &request->facts);
 	if (request->choice.chosen == id)
 		request->key = key;
 	barrier_var(done); /* clang 19 knows that it is 0 or 1, and leaves out what tells the verifier */
@@ -261,27 +262,30 @@ static long look(__u32 i, struct search *search)
 static __always_inline bool take_behind(const struct search *search)
 {
 	struct request *request = search->request;
-	struct rcxlb_facts facts = {};
 	int key;
 
 	if (request->behind == RCXLB_NO_BACKEND)
 		return false;
-	key = look_at(search, request->behind, &facts);
-	if (!rcxlb_offer_behind(&request->choice, &request->rule, request->behind, &facts))
+	key = look_at(search, request->behind);
+	if (!rcxlb_offer_behind(&request->choice, &request->rule, request->behind, &request->facts))
 		return false;
 	request->key = key;
 	return true;
 }
 
-static __always_inline void choose(struct search *search)
+/* Global, as probe() is: verified once, not once per attempt. */
+__noinline int choose(struct request *request, const struct rcxlb_table *table, struct rcxlb_why *record)
 {
-	struct request *request = search->request;
+	struct search search = { .request = request, .table = table, .record = record };
 
-	request->walk = rcxlb_walk(search->table, request->hash);
-	request->choice = rcxlb_choice(search->table, &request->walk);
+	if (!request || !table)
+		return 0;
+	request->walk = rcxlb_walk(table, request->hash);
+	request->choice = rcxlb_choice(table, &request->walk);
 	request->key = KEY_NONE;
-	if (!take_behind(search))
-		bpf_loop(request->walk.candidates, look, search, 0);
+	if (!take_behind(&search))
+		bpf_loop(request->walk.candidates, look, &search, 0);
+	return 0;
 }
 
 /* What the service demands. The clock waits for all reads before it: it is read before those that take long. */
@@ -489,7 +493,7 @@ static __always_inline int steer_to_backend(struct bpf_sk_lookup *ctx, struct se
 	int verdict;
 
 	for (int attempt = 0; attempt < RCXLB_ATTEMPTS; attempt++) {
-		choose(search);
+		choose(request, search->table, search->record);
 		if (request->blocked_ms && !search->record)
 			loops_watch(request->highest, request->now);
 		if (request->key < 0) {
@@ -532,8 +536,8 @@ static __always_inline bool is_check(const struct rcxlb_service *service, const 
 }
 
 /* Never to another one, whose answer would be taken for its own. */
-static __always_inline int steer_check(struct bpf_sk_lookup *ctx, const struct request *request, __u32 backend,
-				       struct rcxlb_exits *count)
+static __noinline int steer_check(struct bpf_sk_lookup *ctx, const struct request *request, __u32 backend,
+				  struct rcxlb_exits *count)
 {
 	struct rcxlb_facts facts = {};
 	int key = probe(backend, request->family | HOW_RELAYED, 0, 0, &facts);
@@ -575,6 +579,12 @@ static __always_inline struct rcxlb_peer *leg_of(struct bpf_sk_lookup *ctx, cons
 					     : FIELD(ctx, local_port) == RCXLB_LEG_PORT;
 
 	return to_leg ? bpf_map_lookup_elem(&peers, &request->client) : NULL;
+}
+
+/* Not inlined: what a hash is made of would lie on the stack beside the choice. */
+static __noinline __u64 hash_of(const struct rcxlb_service *service, const struct request *request)
+{
+	return rcxlb_hash(service, &request->client, &request->local);
 }
 
 SEC("sk_lookup")
@@ -621,7 +631,7 @@ int steer(struct bpf_sk_lookup *ctx)
 		return steer_check(ctx, request, checked, count);
 	if (!peer && !asked && is_own_address(ctx, service, request))
 		return SK_PASS;
-	request->hash = rcxlb_hash(service, &request->client, &request->local);
+	request->hash = hash_of(service, request);
 	if (peer && (peer->hash[0] | peer->hash[1]))
 		request->hash = (__u64)peer->hash[1] << 32 | peer->hash[0];
 	if (service->flags & RCXLB_SERVICE_PROXIED && !peer && !asked)

@@ -56,7 +56,7 @@ static long look_at_worker(__u32 i, struct turn *turn)
 }
 
 /* The first worker from the hash's own on that is not blocked; else the best one. False: there is none. */
-static __noinline bool give_to_worker(struct bpf_sk_lookup *ctx, __u32 service, __u64 hash, __u32 family)
+__noinline int give_to_worker(struct bpf_sk_lookup *ctx, __u32 service, __u64 hash, __u32 family)
 {
 	struct turn turn = { .service = service, .first = hash >> 32, .now = bpf_ktime_get_ns() };
 

@@ -4,7 +4,6 @@
  * hundred thousand lines, and to read it took longer than all the rest of a load.
  */
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <string.h>
 #include <unistd.h>
@@ -64,20 +63,9 @@ uint64_t handle_symbol(const char *name)
 	return err ? 0 : address;
 }
 
-/* A kfunc. */
-static bool has_function(const char *name)
-{
-	struct btf *kernel = btf__load_vmlinux_btf();
-	bool has = !libbpf_get_error(kernel) && btf__find_by_name_kind(kernel, name, BTF_KIND_FUNC) > 0;
-
-	if (!libbpf_get_error(kernel))
-		btf__free(kernel);
-	return has;
-}
-
 void handle_tell_kernel(struct rcxlb_bpf *skel)
 {
-	skel->rodata->has_rdonly_cast = has_function("bpf_rdonly_cast");
+	skel->rodata->has_rdonly_cast = handle_symbol("bpf_rdonly_cast") != 0;
 	skel->rodata->ep_poll_callback = handle_symbol("ep_poll_callback");
 	skel->rodata->pollwake = handle_symbol("pollwake");
 	skel->rodata->autoremove_wake_function = handle_symbol("autoremove_wake_function");
