@@ -49,6 +49,8 @@ MODEL_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/model/*.c))
 # A worker without an agent, which the end-to-end tests drive.
 PROXY_WORKER := $(BUILD)/tests/proxy/worker
 
+# The instance of the end-to-end tests.
+TEST_INSTANCE := $(BUILD)/tests/e2e/instance
 # The HTTP/1 core for tests in other languages.
 HTTP1_DRIVER := $(BUILD)/tests/http1/driver
 # Fuzz programs: one source each, with the pure parts built anew under the sanitizers.
@@ -92,7 +94,7 @@ $(SKELETON): $(BUILD)/rcxlb.bpf.o
 	$(Q)mv $@.new $@
 
 
-test-programs: $(UNIT_TESTS) $(MODEL) $(PROXY_WORKER) $(HTTP1_DRIVER)
+test-programs: $(UNIT_TESTS) $(MODEL) $(PROXY_WORKER) $(TEST_INSTANCE) $(HTTP1_DRIVER)
 
 $(MODEL): $(MODEL_OBJECTS) $(PARTS)
 	$(call say,LINK,$@)
@@ -107,6 +109,12 @@ $(BUILD)/tests/%: tests/%.c $(PARTS)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(PARTS) $(LDLIBS) -lcmocka -lm
+
+# A server of its own, with nothing of ours.
+$(TEST_INSTANCE): tests/e2e/instance.c
+	@mkdir -p $(@D)
+	$(call say,TEST,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $<
 
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(FUZZ_SOURCES) $(wildcard user/core/*.h user/config/*.h user/proxy/http1_*.h user/proxy/proxy_header.h tests/http1/*.h include/rcxlb/*.h)
 	@mkdir -p $(@D)

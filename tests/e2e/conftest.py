@@ -26,8 +26,9 @@ def pytest_sessionstart(session):
         pytest.exit("the end-to-end tests make network namespaces: run them as root", 1)
     if missing:
         pytest.exit(f"not installed: {', '.join(missing)}; run scripts/deps", 1)
-    if not settings.BINARY.exists():
-        pytest.exit(f"{settings.BINARY} does not exist; run make", 1)
+    for program in (settings.BINARY, settings.INSTANCE):
+        if not program.exists():
+            pytest.exit(f"{program} does not exist; run make all test-programs", 1)
 
 
 def pytest_collection_modifyitems(config, items):

@@ -10,7 +10,7 @@ import pytest
 
 from harness import machine, settings
 from harness.client import Connection, dial
-from harness.lab import BACKEND_SCRIPT, HOST4, Lab
+from harness.lab import HOST4, Lab
 from harness.machine import Machine
 from harness.poll import wait_until
 from harness.tls import TlsClient, context, make_identity
@@ -45,7 +45,7 @@ FORBIDDEN = {
     "reach a device": "test -e /dev/kmsg || dd if=/dev/mem count=1",
     "read somebody's home": "ls /root/.",
 }
-INSTANCE = "[Service]\nExecStart=/usr/bin/python3 -I -S /opt/backend.py i%i %i\n"
+INSTANCE = "[Service]\nExecStart=/opt/instance i%i %i\n"
 
 
 @pytest.fixture(scope="module", name="booted")
@@ -58,7 +58,7 @@ def _booted(bpffs):
     try:
         made = Machine(lab, {
             "etc/rcxlb/x.pem": identity.certificate.read_text(), "etc/rcxlb/x.key": identity.key.read_text(),
-            "etc/systemd/system/instance@.service": INSTANCE, "opt/backend.py": BACKEND_SCRIPT.read_text(),
+            "etc/systemd/system/instance@.service": INSTANCE, "opt/instance": settings.INSTANCE,
             "opt/Rocket.Chat/main.js": settings.NODE_INSTANCE.read_text(), "etc/rocketchat/env": "ROOT_URL=http://x\n",
             "usr/lib/sysusers.d/rocketchat.conf": "u rocketchat -\n",
         })

@@ -33,7 +33,7 @@ def browse(site, folder, url):
     """It runs until it is ended, and leaves what it leaves in the folder."""
     folder.mkdir()
     return Process(site.lab.clients.command(
-        "setpriv", "--pdeathsig", "KILL", "chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run",
+        "chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run",
         "--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update", "--disable-sync",
         f"--user-data-dir={folder}", "--remote-debugging-port=0", f"--host-resolver-rules=MAP {HOST} {HOST4}",
         f"--ignore-certificate-errors-spki-list={key_digest(site.identity)}", url), env={"HOME": str(folder), "TMPDIR": str(folder), "PATH": PATH})

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from . import client, settings
 from .namespace import Namespace, join
-from .process import Process, python
+from .process import Process
 from .poll import wait_equal, wait_until
 from .rcxlb import Rcxlb
 
@@ -17,7 +17,6 @@ BPFFS = Path("/sys/fs/bpf")
 HOST4, HOST6 = "192.0.2.1", "2001:db8::1"
 CLIENTS4 = [f"192.0.2.{i}" for i in range(2, 34)]
 CLIENTS6 = [f"2001:db8::{i:x}" for i in range(2, 34)]
-BACKEND_SCRIPT = Path(__file__).resolve().parents[1] / "backend.py"
 
 _numbers = itertools.count()
 
@@ -62,15 +61,14 @@ class Lab:
         self.rcxlb("backends", "add", *(f"127.0.0.1:{port}" for port in backends))
 
     def start(self, words, ready=None, namespace=None):
-        mortal = ["setpriv", "--pdeathsig", "KILL"]  # whatever becomes of the tests
         with (namespace or self.host).entered():
-            process = Process([*mortal, *words], ready=ready)
+            process = Process(words, ready=ready)
         self.processes.append(process)
         return process
 
     def instance(self, name, port, *options, namespace=None):
         """A running instance that listens."""
-        return self.start(python(BACKEND_SCRIPT, name, port, *options), "listening", namespace)
+        return self.start([settings.INSTANCE, name, port, *options], "listening", namespace)
 
     def node_instance(self, name, port, bind="127.0.0.1", options=()):
         """A real server: scripts/demo/instance.js on Node.js."""

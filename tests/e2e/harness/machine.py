@@ -2,6 +2,7 @@
 """A machine whose first process is a real systemd, in a lab's host namespace: tests/vm/boot-systemd."""
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def reason():
 
 
 class Machine:
-    """It has booted when this returns, with these files, {name: text}. Calling it runs a command there."""
+    """It has booted when this returns, with these files, {name: text, or the path of one}. Calling it runs a command there."""
 
     def __init__(self, lab, files):
         self.lab = lab
@@ -71,6 +72,9 @@ class Machine:
     def _write(self, name, text):
         path = self.upper / name
         path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(text, Path):
+            shutil.copy(text, path)
+            return
         path.write_text(text, encoding="utf-8")
         path.chmod(0o600 if name.endswith(".key") else 0o644)
 

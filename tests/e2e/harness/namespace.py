@@ -2,12 +2,15 @@
 """Network namespaces: making them, running commands in them, opening sockets in them."""
 import contextlib
 import ctypes
+import fcntl
 import os
 import socket
+import struct
 import subprocess
 from pathlib import Path
 
 CLONE_NEWNET = 0x40000000
+SIOCSIFFLAGS, IFF_UP = 0x8914, 1
 
 
 def _setns(fd):
@@ -19,11 +22,24 @@ def _setns(fd):
         raise OSError(ctypes.get_errno(), "setns")
 
 
+def _set_up(interface):
+    """Of this thread's namespace. ip(8) does the same, and takes an emulated machine a fifth of a second."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack("16sh22x", interface.encode(), IFF_UP))
+
+
 def run(*words, text=None):
     """A command that must succeed; its output."""
     done = subprocess.run(words, input=text, capture_output=True, text=True, check=False, timeout=30)
     assert done.returncode == 0, f"{' '.join(map(str, words))}: {done.stderr.strip()}"
     return done.stdout
+
+
+def _namespace_of(process):
+    try:
+        return (process / "ns" / "net").stat().st_ino
+    except OSError:  # it has ended
+        return None
 
 
 class Namespace:
@@ -38,7 +54,7 @@ class Namespace:
         with self.entered():
             for which in ("all", "default"):
                 Path(f"/proc/sys/net/ipv6/conf/{which}/accept_dad").write_text("0", encoding="ascii")
-        self.ip("link set lo up")
+            _set_up("lo")
 
     def delete(self):
         if self.path.exists():
@@ -85,7 +101,8 @@ class Namespace:
 
     def pids(self):
         """Processes that live here."""
-        return [int(pid) for pid in run("ip", "netns", "pids", self.name).split()]
+        number = self.path.stat().st_ino
+        return [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if _namespace_of(entry) == number]
 
 
 def join(first, second, name="eth0", peer=None):

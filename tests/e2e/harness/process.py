@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Processes that a test starts and that never outlive it."""
+import ctypes
 import os
 import select
 import signal
@@ -10,6 +11,16 @@ from pathlib import Path
 
 from .settings import PATIENCE
 
+PR_SET_PDEATHSIG = 1
+
+
+_libc = ctypes.CDLL(None)
+
+
+def _die_with_parent():
+    """In the child: it is killed when the tests end, whatever becomes of them."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
 
 class Process:
     """A running command and whatever it starts. With `ready`, it is up when it has printed a line that begins so."""
@@ -18,7 +29,7 @@ class Process:
         self.words = [str(word) for word in words]
         self.popen = subprocess.Popen(
             self.words, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE if ready else subprocess.DEVNULL,
-            start_new_session=True,
+            start_new_session=True, preexec_fn=_die_with_parent,
         )
         if ready:
             self._await(ready)

@@ -14,6 +14,8 @@ SLOW_MACHINE = bool(os.environ.get("RCXLB_TEST_SLOW_MACHINE"))  # emulated or wa
 OTHER_KERNEL = bool(os.environ.get("RCXLB_TEST_OTHER_KERNEL"))
 # "1/3": of the tests, the first of three parts, which may run at the same time.
 PART, PARTS = map(int, os.environ.get("RCXLB_TEST_PART", "1/1").split("/"))
+# tests/e2e/instance.c, from a plain build: what is measured or watched is rcxlb.
+INSTANCE = ROOT / "build" / "tests" / "e2e" / "instance"
 NODE_INSTANCE = ROOT / "scripts" / "demo" / "instance.js"
 
 # A wrapper such as valgrind makes every command many times slower.

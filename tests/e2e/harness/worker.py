@@ -47,10 +47,8 @@ class Worker:
             words += ["--backend", f"{ADDRESS}:{backend}"]
         for identity in identities:
             words += identity.options
-        mortal = ["setpriv", "--pdeathsig", "KILL"]
-        self.process = Process(
-            place.namespace.command(*mortal, *before, *settings.WRAPPER, *words), ready="listening"
-        )
+        with place.namespace.entered():
+            self.process = Process([*before, *settings.WRAPPER, *words], ready="listening")
 
     def counters(self):
         with socket.socket(socket.AF_UNIX) as control:
