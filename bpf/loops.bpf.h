@@ -9,6 +9,7 @@
 #define LOOPS_SIGHT(state, suspect) ((__u32)(state) << 1 | (suspect))
 #define LOOPS_STATE(sight)	    ((sight) >> 1)
 #define LOOPS_SUSPECT(sight)	    ((sight)&1)
+#define SIGHT_NONE		    255 /* nobody was looked at */
 
 /*
  * The sight of the best of the loops that serve this listener. `wait` is the

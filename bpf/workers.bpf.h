@@ -7,8 +7,6 @@
 #include "maps.bpf.h"
 #include "relayed.bpf.h"
 
-#define SIGHT_NONE 255 /* of an event loop: nobody was looked at */
-
 static __always_inline long assign_from(struct bpf_sk_lookup *ctx, void *map, __u32 key, __u64 flags)
 {
 	struct bpf_sock *sk = bpf_map_lookup_elem(map, &key);

@@ -39,11 +39,16 @@ def there(lab, away, name, port=3001, bind="0.0.0.0"):
 
 
 def load(lab, *backends, rule=UNCHECKED, add=()):
-    """Loaded with an agent; a client is taken when this returns."""
+    """Loaded with an agent; a client is taken, and workers reach those elsewhere, when this returns."""
     lab.rcxlb("load", "eth0")
     lab.rcxlb("services", "add", "default", "--listen", "*:3000", *rule)
     lab.rcxlb("backends", "add", *add, *backends)
     wait_until(lambda: workers_of(lab) and somebody(lab), "workers, and somebody who answers")
+    wait_until(lambda: "absent" not in states(lab).values(), "workers that are ready")
+
+
+def states(lab):
+    return {backend["address"]: backend["state"] for backend in lab.rcxlb.service()["backends"]}
 
 
 def somebody(lab, **more):

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Who gets a connection. The rules of choice.h with the facts that steer.bpf.c would have, and the rules of other
+ * Who gets a connection. The rules of choice.h with the facts that choose.bpf.c would have, and the rules of other
  * balancers at their best: they know at once who listens, and their counts are never old.
  */
 #include "sim.h"

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Which backend gets a connection; choose.bpf.c says how. */
+#ifndef RCXLB_CHOOSE_BPF_H
+#define RCXLB_CHOOSE_BPF_H
+
+#include "kernel.bpf.h"
+#include "rcxlb/choice.h"
+
+/* In the place of a listener's key: there is none; none is needed, as a worker connects to it. */
+#define KEY_NONE    -1
+#define KEY_RELAYED -2
+
+#define HOW_RELAYED 0x100 /* who can be reached by a worker alone counts as well */
+
+/*
+ * A connection on its way to a backend. In a map because the stacks of all that look at it together have 512 bytes; a
+ * CPU steers one connection at a time.
+ */
+struct request {
+	struct rcxlb_endpoint client;
+	struct rcxlb_endpoint local; /* as it stands in `services` */
+	struct rcxlb_endpoint leg;   /* where a worker dials from, for that client */
+	struct rcxlb_walk walk;
+	struct rcxlb_choice choice;
+	struct rcxlb_rule rule;
+	struct rcxlb_facts facts; /* of the candidate that is looked at */
+	__u64 hash;
+	__u64 now;
+	__u32 family;
+	__u32 asks;	  /* 1: a worker does, for this client */
+	__u32 relayed;	  /* HOW_RELAYED, or 0 when no worker would take the client */
+	__u32 blocked_ms; /* 0: the rule does not ask for event loops */
+	__u32 slow_start_ms;
+	__u32 behind;		  /* backend that has far less than its share, or RCXLB_NO_BACKEND */
+	__u32 highest;		  /* id that was looked at */
+	int key;		  /* of the chosen backend's listener, or KEY_NONE, KEY_RELAYED */
+	__u16 ahead[RCXLB_AHEAD]; /* slots of the walk that were read: those that the next candidate stands among */
+};
+
+/* The same with what has to stay a pointer for the verifier. */
+struct search {
+	struct request *request;
+	const struct rcxlb_table *table;
+	struct rcxlb_why *record; /* where to explain, or NULL */
+};
+
+/*
+ * Facts about one candidate; returns the key of a listener of it in `listeners`, or KEY_RELAYED. With blocked_ms 0
+ * event loops are not looked at. `how`: the client's address family, HOW_RELAYED, and 16 bits above them by which row
+ * the search begins.
+ */
+int probe(__u32 id, __u32 how, __u32 blocked_ms, __u64 now, struct rcxlb_facts *facts);
+
+/*
+ * Walks the candidates of request->hash, and leaves who was chosen in request->choice and request->key; each step in
+ * `record`, unless that is NULL. A global function, as probe() is: verified once, not once per attempt.
+ */
+int choose(struct request *request, const struct rcxlb_table *table, struct rcxlb_why *record);
+
+#endif
