@@ -49,7 +49,7 @@ struct sock_common {
 };
 
 struct list_head {
-	struct list_head *next;
+	struct list_head *next, *prev;
 };
 
 struct wait_queue_head {

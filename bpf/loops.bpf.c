@@ -32,6 +32,7 @@
 #define DENSE_NS	(4 * TICK_NS) /* while connections look at each loop more often than the timer */
 #define WATCH_NS	(100 * MS)    /* after the last connection */
 #define BATCH		64	      /* backends looked at in one tick */
+#define WAY_NS		(1000 * MS)   /* the way to a loop that alone waits for a listener is believed */
 #define HALT_NS		MS	      /* after progress: until then nobody asks whether it was stopped */
 #define CLOCK_MONOTONIC 1
 
@@ -184,7 +185,9 @@ static __always_inline void loop_remember(struct rcxlb_loop *loop, __u64 epoll, 
 	loop->looked = 0;
 	loop->suspect = 0;
 	loop->wait = 0;
+	loop->waiter = 0;
 	loop->followed = 0;
+	loop->seen = 0;
 	loop->asleep = 0;
 	loop->guessed = guessed;
 	loop->reads = 0;
@@ -437,8 +440,8 @@ static __always_inline bool is_late(struct rcxlb_loops *loops, __u64 wait, __u64
 /* Goes from a listener's wait queue to each loop that waits there: the sight of the best. */
 static __always_inline __u32 follow(struct rcxlb_loops *known, __u32 backend, __u64 wait, __u64 now, __u64 blocked_ns)
 {
-	__u64 head = MEMBER(wait, socket_wq, wait.head), at = PEEK_POINTER(wait, socket_wq, wait.head.next),
-	      waiter = at;
+	__u64 head = MEMBER(wait, socket_wq, wait.head), first = PEEK_POINTER(wait, socket_wq, wait.head.next),
+	      at = first, waiter = at;
 	struct rcxlb_loop *loop;
 	__u32 best = NOBODY, sight;
 
@@ -452,7 +455,9 @@ static __always_inline __u32 follow(struct rcxlb_loops *known, __u32 backend, __
 		loop = !i && at == head ? loop_find(known, epoll_of(waiter), 0) : NULL;
 		if (loop && !loop->guessed && sight != UNSEEN) {
 			loop->wait = wait;
+			loop->waiter = first;
 			loop->followed = now;
+			loop->seen = now / MS;
 		}
 		if (sight == LOOPS_SIGHT(RCXLB_LOOP_ASLEEP, 0))
 			return sight;
@@ -461,14 +466,23 @@ static __always_inline __u32 follow(struct rcxlb_loops *known, __u32 backend, __
 }
 
 /*
- * The loop that alone waits for this listener, when the way to it was gone a moment ago. Every step of that way is a
- * wait for memory: another CPU has just changed what is there. Or NULL.
+ * The loop that alone waits for this listener, when the way to it was gone not long ago and begins as it did. Every
+ * step of that way is a wait for memory: another CPU has just changed what is there. Or NULL.
  */
 static __always_inline struct rcxlb_loop *loop_followed(struct rcxlb_loops *known, __u64 wait, __u64 now)
 {
-	for (int i = 0; i < RCXLB_LOOPS; i++)
-		if (known->loop[i].wait == wait)
-			return was_followed(&known->loop[i], now) ? &known->loop[i] : NULL;
+	for (int i = 0; i < RCXLB_LOOPS; i++) {
+		struct rcxlb_loop *loop = &known->loop[i];
+
+		if (loop->wait != wait)
+			continue;
+		if (time_since(loop->followed, now) > WAY_NS ||
+		    PEEK_POINTER(wait, socket_wq, wait.head.next) != loop->waiter ||
+		    PEEK_POINTER(wait, socket_wq, wait.head.prev) != loop->waiter)
+			return NULL;
+		loop->seen = now / MS;
+		return loop;
+	}
 	return NULL;
 }
 
@@ -516,7 +530,7 @@ static long look_at_backend(__u32 i, struct batch *batch)
 
 		if (loop->thread.task && thread_is_there(&loop->thread))
 			loop_note(loop, batch->now, loop->epoll && epoll_sleeper(loop->epoll));
-		if (loop->thread.task && time_since(loop->followed, batch->now) > 2 * TICK_NS)
+		if (loop->thread.task && (__u32)(batch->now / MS) - loop->seen > 2 * TICK_NS / MS)
 			batch->unseen++;
 	}
 	return 0;

@@ -12,7 +12,7 @@
 #include "relayed.bpf.h"
 
 #define SHARE_FRESH_NS 1000000ull
-#define SHARE_MEMBERS  16 /* with one connection */
+#define SHARE_MEMBERS  4 /* with one connection */
 
 struct pass {
 	const struct rcxlb_table *table;

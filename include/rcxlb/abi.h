@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /* Raised whenever a type below changes; kept in the pinned `meta` map and compared before anything else is read. */
-#define RCXLB_LAYOUT 9
+#define RCXLB_LAYOUT 10
 
 #define RCXLB_MAX_BACKENDS   1024
 #define RCXLB_MAX_SERVICES   64
@@ -316,20 +316,23 @@ struct rcxlb_owners {
 
 /* A thread that waits for a backend's listeners: in epoll_wait() on an epoll instance, or in accept() or poll(). */
 struct rcxlb_loop {
-	__u64 epoll; /* the epoll instance, 0: none */
-	struct rcxlb_thread thread;
-	__u64 work;	/* sleeps, reads and writes so far */
-	__u64 ready;	/* first of the epoll instance's ready list, 0: it was empty */
-	__u64 still;	/* since then nothing is known to have got done */
-	__u64 progress; /* at this time or later something certainly got done */
-	__u64 looked;	/* at it, last */
-	__u64 suspect;	/* until then */
+	/* First what a connection needs that finds it asleep: each line of memory is waited for. */
 	__u64 wait;	/* wait queue of a listener that nobody else waits for, 0: not known */
-	__u64 followed; /* at it, the way from there to the thread was last gone in full */
-	__u8 asleep;	/* then */
+	__u64 waiter;	/* what alone stands in there */
+	__u64 epoll;	/* the epoll instance, 0: none */
+	__u64 followed; /* at this time the way from the wait queue to the thread was last gone in full */
+	__u64 progress; /* at this time or later something certainly got done */
+	__u64 still;	/* since then nothing is known to have got done */
+	__u64 suspect;	/* until then */
+	__u32 seen;	/* by a connection, last: the clock's milliseconds, modulo 2^32 */
+	__u8 asleep;	/* at the last look */
 	__u8 guessed;	/* the thread was never seen in there: it is its process's first one */
 	__u8 reads;	/* with read() and write(), which the kernel counts, and not recv() and send() alone */
-	__u8 unused[5];
+	__u8 unused;
+	struct rcxlb_thread thread;
+	__u64 work;   /* sleeps, reads and writes so far */
+	__u64 ready;  /* first of the epoll instance's ready list, 0: it was empty */
+	__u64 looked; /* at all of this, last */
 };
 
 /* The oldest connection in an accept queue, at a look. */
@@ -624,7 +627,7 @@ RCXLB_SIZE(rcxlb_setback, 16);
 RCXLB_SIZE(rcxlb_thread, 24);
 RCXLB_SIZE(rcxlb_owners, 392);
 RCXLB_SIZE(rcxlb_oldest, 32);
-RCXLB_SIZE(rcxlb_loop, 104);
+RCXLB_SIZE(rcxlb_loop, 112);
 RCXLB_SIZE(rcxlb_share, 56);
 RCXLB_SIZE(rcxlb_socket, 16);
 RCXLB_SIZE(rcxlb_exits, 88);

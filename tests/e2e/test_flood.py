@@ -69,7 +69,7 @@ def test_clients_are_served_under_a_flood(lab, rule):
     lab.load_with(*PORTS, rule=("--balance", rule))
     before = cookies_sent(lab)
     with flood(lab):
-        wait_until(lambda: cookies_sent(lab) > before + 3000, "cookies are sent", 20)
+        wait_until(lambda: cookies_sent(lab) > before + scaled(3000), "cookies are sent", 20)
         visits = paced(lab.clients, scaled(200, 40), 100) + bursts(lab.clients, scaled(80, 40))
     print(f"{visits}, {cookies_sent(lab) - before} cookies")
     assert set(visits.names) == NAMES, visits

@@ -172,7 +172,7 @@ def test_health_outlives_the_agent(lab):
 def test_a_hung_instance_stays_down_for_the_next_agent(lab):
     """Of the type auto, silence speaks only against who spoke HTTP before: the next agent knows that, too."""
     moody = Moody(lab, 3001)
-    number = agent.load(lab, 3001, kind=AUTO, interval=200)
+    number = agent.load(lab, 3001, kind=AUTO, interval=2 * INTERVAL)
     await_state(lab, "up")
     await_checks(moody, 3001, 1)
     moody.feel("silent")
@@ -308,9 +308,9 @@ def test_memory_does_not_grow_with_checks(lab):
         with open(moody.log, "rb") as log:
             return sum(1 for _ in log)
 
-    wait_until(lambda: done() > 1000, "the first thousand checks")
+    wait_until(lambda: done() > scaled(1000), f"the first {scaled(1000)} checks", 15)
     before = agent.memory_kib(number)
-    wait_until(lambda: done() > 1000 + scaled(5000), f"{scaled(5000)} checks", 20 * max(1, scaled(1)))
+    wait_until(lambda: done() > scaled(1000) + scaled(5000), f"{scaled(5000)} checks", 20 * max(1, scaled(1)))
     after = agent.memory_kib(number)
     print(f"{done()} checks: {before} KiB, then {after} KiB")
     assert after - before < 512
@@ -375,10 +375,13 @@ def test_an_instance_for_all_addresses_is_checked(lab, address):
     await_state(lab, "down", target)
 
 
+PATIENT = str(max(INTERVAL, 400))  # a time-out is no longer than its interval
+
+
 def add_checked(lab, *options, path="/health"):
     """The service with a check as options say it."""
     lab.rcxlb("services", "add", "default", "--listen", "*:3000", "--check", "http", "--check-path", path,
-              "--check-interval-ms", "100", "--check-timeout-ms", "100", "--fall", "2", *options)
+              "--check-interval-ms", PATIENT, "--check-timeout-ms", PATIENT, "--fall", "2", *options)
 
 
 @pytest.mark.parametrize("path, body", [

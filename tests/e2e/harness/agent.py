@@ -16,7 +16,8 @@ from .poll import wait_until
 AUTO, OFF, TCP, HTTP = range(4)
 # How often tests check: short, so that they are over soon, and long enough to count on. A verdict that was not renewed for
 # three intervals does not count.
-INTERVAL, TIMEOUT, RISE, FALL = 1000 if settings.SLOW_MACHINE else 100, 300, 2, 3
+INTERVAL, TIMEOUT = (1000, 1000) if settings.SLOW_MACHINE else (100, 300)
+RISE, FALL = 2, 3
 METRICS_PORT = 9465
 
 
