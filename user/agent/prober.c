@@ -253,20 +253,24 @@ static void stop(struct prober *prober)
 	*prober = (struct prober){ .all = prober->all };
 }
 
-/* What an agent that ended a moment ago knew, unless it was of an instance that has been restarted since. */
+/*
+ * What a former agent knew, unless it was of an instance that has been restarted since: the verdict of one that ended a
+ * moment ago, and of any how the instance is asked.
+ */
 static void take_over(struct prober *prober)
 {
-	const struct rcxlb_health *entry = watch_health(prober->all->watch, id_of(prober));
-	uint64_t came = watch_load(prober->all->watch, id_of(prober)).since;
+	struct rcxlb_health *entry = watch_health(prober->all->watch, id_of(prober));
+	bool restarted = watch_load(prober->all->watch, id_of(prober)).since > entry->renewed;
+	uint32_t learned = restarted ? 0 : entry->learned;
 
-	if (came > entry->renewed || !rcxlb_is_fresh(entry, clock_ns(CLOCK_MONOTONIC))) {
+	if (!restarted && rcxlb_is_fresh(entry, clock_ns(CLOCK_MONOTONIC)))
+		prober->health.state = entry->state;
+	else
 		forget(prober);
-		return;
-	}
-	prober->health.state = entry->state;
-	if (prober->spec.type == RCXLB_CHECK_AUTO && entry->learned) {
+	if (prober->spec.type == RCXLB_CHECK_AUTO && learned) {
 		prober->spoke = true;
-		prober->path = entry->learned - 1;
+		prober->path = learned - 1;
+		entry->learned = learned;
 	}
 }
 
