@@ -298,7 +298,7 @@ def test_a_hundred_backends(lab):
 
     for mood, state in (("503", "down"), ("200", "up"), ("silent", "down"), ("200", "up")):
         moody.feel(mood)
-        wait_equal(states, [state] * 100, f"the states when all answer {mood}", 10)
+        wait_equal(states, [state] * 100, f"the states when all answer {mood}", 30)
 
 
 def test_memory_does_not_grow_with_checks(lab):

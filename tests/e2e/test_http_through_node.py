@@ -74,7 +74,7 @@ def test_restarts_under_load_double_no_request(place):
         for _ in range(settings.scaled(1)):
             for port, process in list(instances.items()):
                 before = worker["requests"]
-                wait_until(partial(has_more, worker, before + 300), "requests go on")
+                wait_until(partial(has_more, worker, before + settings.scaled(300)), "requests go on")
                 process.popen.terminate()
                 process.popen.wait()
                 instances[port] = start(port)

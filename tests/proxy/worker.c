@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -508,6 +509,7 @@ int main(int argc, char **argv)
 	struct error error;
 
 	parse(&program, argc, argv);
+	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); /* rss_kib is what is used, without the rest of a page of 2 MiB */
 	for (unsigned int b = 0; b < program.backends_count; b++)
 		if (endpoint_parse(program.backends[b], false, &program.endpoints[b], &error))
 			die(error.text);
