@@ -13,6 +13,8 @@ import pytest
 
 from harness import settings
 
+pytestmark = pytest.mark.no_kernel
+
 MONITORING = settings.ROOT / "scripts" / "monitoring"
 RULES = MONITORING / "rcxlb.rules.yml"
 DASHBOARD = MONITORING / "dashboard.json"

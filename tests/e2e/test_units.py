@@ -9,6 +9,8 @@ import pytest
 
 from harness import settings
 
+pytestmark = pytest.mark.no_kernel
+
 UNITS = settings.ROOT / "scripts" / "systemd"
 
 # The most that systemd-analyze security may count, in tenths; what is left is what rcxlb needs.
