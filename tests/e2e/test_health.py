@@ -180,7 +180,7 @@ def test_a_hung_instance_stays_down_for_the_next_agent(lab):
     agent.kill(number, 15)
     number = agent.start(lab)
     await_checks(moody, 3001, RISE + 2)
-    await_state(lab, "down")
+    assert lab.rcxlb.state(ONE) == "down"
     agent.kill(number, 9)
     await_state(lab, "up")  # the verdict of who is no more does not count for ever
     agent.start(lab)
