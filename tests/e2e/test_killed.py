@@ -136,7 +136,7 @@ def test_killed_while_unloading(lab):
     assert_all_echo(connections)
     lab.rcxlb.attempt("unload")
     assert lab.pins_left() == []
-    wait_until(lambda: not any(still_there(each) for each in held), "all of it is freed", 20)
+    wait_until(lambda: not any(still_there(each) for each in held), "all of it is freed")
 
 
 @pytest.mark.skipif(not OTHER_BINARY, reason="RCXLB_OTHER does not name a binary of another version")

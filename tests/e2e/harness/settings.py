@@ -18,8 +18,8 @@ PART, PARTS = map(int, os.environ.get("RCXLB_TEST_PART", "1/1").split("/"))
 INSTANCE = ROOT / "build" / "tests" / "e2e" / "instance"
 NODE_INSTANCE = ROOT / "scripts" / "demo" / "instance.js"
 
-# A wrapper such as valgrind makes every command many times slower.
-PATIENCE = 20.0 if WRAPPER else 3.0
+# A wrapper such as valgrind makes every command many times slower, and so does an emulated machine.
+PATIENCE = 20.0 if WRAPPER else 12.0 if SLOW_MACHINE else 3.0
 COMMAND_SECONDS = 20.0 * PATIENCE
 
 
