@@ -444,6 +444,7 @@ static __always_inline __u32 follow(struct rcxlb_loops *known, __u32 backend, __
 	      at = first, waiter = at;
 	struct rcxlb_loop *loop;
 	__u32 best = NOBODY, sight;
+	__u64 epoll;
 
 	for (int i = 0; i <= RCXLB_LOOPS && at && at != head; i++) {
 		sight = UNSEEN; /* more of them than are watched */
@@ -452,7 +453,8 @@ static __always_inline __u32 follow(struct rcxlb_loops *known, __u32 backend, __
 			sight = waiter_sight(known, backend, waiter, now, blocked_ns);
 		at = PEEK_POINTER(at, list_head, next);
 		best = sight < best ? sight : best;
-		loop = !i && at == head ? loop_find(known, epoll_of(waiter), 0) : NULL;
+		epoll = !i && at == head ? epoll_of(waiter) : 0;
+		loop = epoll ? loop_find(known, epoll, 0) : NULL;
 		if (loop && !loop->guessed && sight != UNSEEN) {
 			loop->wait = wait;
 			loop->waiter = first;

@@ -157,6 +157,17 @@ def test_why_calls_a_halted_one_blocked(lab):
         assert last.split()[0] == "chosen" and address_of(HALTED) not in last
 
 
+@pytest.mark.parametrize("kind", ["thread", "poll", "node"])
+def test_one_that_waits_for_clients_is_asleep_however_often_it_is_looked_at(lab, kind):
+    if missing_reason(kind):
+        pytest.skip(missing_reason(kind))
+    lab.load_with(3001, rule=("--balance", "least"))
+    start(lab, kind, "i3001", 3001)
+    wait_until(lambda: lab.rcxlb.backend("127.0.0.1:3001")["event_loop"] == "asleep", "it waits")
+    seen = [why(lab, CLIENTS[0])["candidates"][0]["verdict"] for _ in range(20)]
+    assert seen == ["usable"] * 20
+
+
 def dribbling(sock):
     """A client that is never quiet for long, as a context."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
