@@ -5,16 +5,10 @@
  */
 #include "choose.bpf.h"
 #include "ctx.bpf.h"
+#include "down.bpf.h"
 #include "loops.bpf.h"
 #include "maps.bpf.h"
 #include "relayed.bpf.h"
-
-static __always_inline bool is_down(__u32 id)
-{
-	struct rcxlb_health *check = bpf_map_lookup_elem(&health, &id);
-
-	return check && check->state == RCXLB_HEALTH_DOWN && rcxlb_is_fresh(check, bpf_ktime_get_ns());
-}
 
 /* A search among the listening sockets of one backend. An SO_REUSEPORT group has several, each in a row. */
 struct rows {
@@ -156,12 +150,17 @@ static __always_inline int look_at(const struct search *search, __u32 id)
 	return key;
 }
 
-/* rcxlb_candidate(), by slots that were read ahead. Most often the first is enough. */
+/*
+ * rcxlb_candidate(), by slots that were read ahead. Most often the first is enough, and the choice knows it; but under
+ * `least` who works is compared with others, whose slots are asked for while the first is looked at.
+ */
 static __always_inline __u32 candidate(const struct search *search, __u32 i)
 {
 	struct request *request = search->request;
-	__u32 at = i % RCXLB_AHEAD;
+	__u32 at = (i - 1) % RCXLB_AHEAD;
 
+	if (!i)
+		return request->choice.first;
 	if (i >= RCXLB_WALK)
 		return rcxlb_candidate(search->table, &request->walk, i);
 	if (!at)

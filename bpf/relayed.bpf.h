@@ -6,6 +6,7 @@
 #ifndef RCXLB_RELAYED_BPF_H
 #define RCXLB_RELAYED_BPF_H
 
+#include "down.bpf.h"
 #include "maps.bpf.h"
 #include "rcxlb/choice.h"
 
@@ -54,14 +55,6 @@ static __always_inline bool is_relayed(const struct rcxlb_backend *backend, cons
 static __always_inline __u32 relayed_active(const struct rcxlb_backend *backend, const struct rcxlb_load *entry)
 {
 	return entry->generation == backend->generation ? entry->active : 0;
-}
-
-/* A worker could not connect to it a moment ago. */
-static __always_inline bool is_set_back(__u32 id, __u32 generation)
-{
-	struct rcxlb_setback *setback = bpf_map_lookup_elem(&setbacks, &id);
-
-	return setback && setback->generation == generation && bpf_ktime_get_ns() < setback->until;
 }
 
 /*

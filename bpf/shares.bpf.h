@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * What the backends of a service that listen have together, for the rules that compare with it. Added up anew in
- * passes over the members, a few of them with each connection and by each CPU for itself: nothing that is counted here
- * can drift, no CPU waits for another, and a connection costs the same with two members and with a thousand.
+ * What those backends of a service have together that clients can go to, for the rules that compare with it. Added up
+ * anew in passes over the members, a few of them with each connection and by each CPU for itself: nothing that is
+ * counted here can drift, no CPU waits for another, and a connection costs the same with two members and with a
+ * thousand.
  */
 #ifndef RCXLB_SHARES_BPF_H
 #define RCXLB_SHARES_BPF_H
 
+#include "down.bpf.h"
 #include "maps.bpf.h"
 #include "rcxlb/choice.h"
 #include "relayed.bpf.h"
@@ -19,16 +21,35 @@ struct pass {
 	struct rcxlb_share *share;
 };
 
-static __always_inline bool anybody_listens(__u32 id)
+/* A search for a row of `listeners` that has one. */
+struct rows_of {
+	__u32 id;
+	__u32 found; /* out */
+};
+
+/* bpf_loop(): one row; 1 ends the search. */
+static long listens_in_row(__u32 row, struct rows_of *rows)
 {
-	struct bpf_sock *sk = bpf_map_lookup_elem(&listeners, &id);
-	bool listens;
+	__u32 key = row % RCXLB_ROWS * RCXLB_MAX_BACKENDS + rows->id;
+	struct bpf_sock *sk = bpf_map_lookup_elem(&listeners, &key);
+	bool found;
 
 	if (!sk)
-		return false;
-	listens = sk->state == BPF_TCP_LISTEN;
+		return 0;
+	found = sk->state == BPF_TCP_LISTEN;
 	bpf_sk_release(sk);
-	return listens;
+	rows->found |= found;
+	return found;
+}
+
+/* The first row is that of most. Of an SO_REUSEPORT group others may be left. */
+static __always_inline bool anybody_listens(__u32 id, const struct rcxlb_load *entry)
+{
+	struct rows_of rows = { .id = id };
+
+	if (!listens_in_row(0, &rows) && entry->rows > 1)
+		bpf_loop(entry->rows, listens_in_row, &rows, 0);
+	return rows.found;
 }
 
 /* bpf_loop(): adds the next member; 1 ends the pass. */
@@ -50,7 +71,9 @@ static long share_add(__u32 i, struct pass *pass)
 	if (!backend || !entry || backend->flags & RCXLB_BACKEND_DRAINING)
 		return 0;
 	active = entry->active;
-	if (entry->rows < 2 && !anybody_listens(id)) {
+	if (is_down(id) || is_set_back(id, backend->generation))
+		return 0;
+	if (!anybody_listens(id, entry)) {
 		if (!is_relayed(backend, entry))
 			return 0;
 		active = relayed_active(backend, entry);
@@ -59,7 +82,7 @@ static long share_add(__u32 i, struct pass *pass)
 	share->next_weight += backend->weight;
 	if (share->next_emptiest == RCXLB_NO_BACKEND ||
 	    (__u64)active * share->next_least_weight < (__u64)share->next_least * backend->weight) {
-		share->next_emptiest = id;
+		share->next_emptiest = at;
 		share->next_least = active;
 		share->next_least_weight = backend->weight;
 	}
@@ -83,6 +106,14 @@ static __always_inline void share_renew(struct rcxlb_share *share, struct rcxlb_
 	share->next_emptiest = RCXLB_NO_BACKEND;
 }
 
+static __always_inline __u32 emptiest_of(const struct rcxlb_share *share, const struct rcxlb_table *table)
+{
+	__u32 at = share->renewed ? share->emptiest : RCXLB_NO_BACKEND;
+
+	RCXLB_OPAQUE(at);
+	return at < table->members && at < RCXLB_MAX_BACKENDS ? table->member[at] : RCXLB_NO_BACKEND;
+}
+
 /* Completes the rule by what there is at the moment. Returns the backend that is far behind, or RCXLB_NO_BACKEND. */
 static __noinline __u32 share_of(__u32 service, const struct rcxlb_table *table, struct rcxlb_rule *rule, __u64 now)
 {
@@ -91,16 +122,16 @@ static __noinline __u32 share_of(__u32 service, const struct rcxlb_table *table,
 
 	if (!share)
 		return RCXLB_NO_BACKEND;
+	if (share->members != table->members)
+		*share = (struct rcxlb_share){ .members = table->members, .next_emptiest = RCXLB_NO_BACKEND };
 	if (now - share->renewed > SHARE_FRESH_NS) {
-		if (!share->next_member)
-			share->next_emptiest = RCXLB_NO_BACKEND;
 		bpf_loop(SHARE_MEMBERS, share_add, &pass, 0);
 		if (share->next_member >= table->members)
 			share_renew(share, rule, now);
 	}
 	rule->active = share->active;
 	rule->weight = share->weight;
-	return share->renewed ? share->emptiest : RCXLB_NO_BACKEND;
+	return emptiest_of(share, table);
 }
 
 #endif

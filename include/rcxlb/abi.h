@@ -350,20 +350,23 @@ struct rcxlb_loops {
 	struct rcxlb_oldest oldest[RCXLB_LOOPS]; /* of some of the backend's listeners */
 };
 
-/* Map `shares`, by service id, per CPU: what the backends that listen have together. Renewed in passes over them. */
+/*
+ * Map `shares`, by service id, per CPU: what those of its backends have together that listen, are not draining and not
+ * down. Renewed in passes over the members of its table.
+ */
 struct rcxlb_share {
 	__u64 active;
 	__u32 weight;
-	__u32 emptiest; /* backend with the fewest connections for its weight, or RCXLB_NO_BACKEND */
-	__u64 renewed;
+	__u32 emptiest; /* which member is far behind, or RCXLB_NO_BACKEND */
+	__u64 renewed;	/* 0: never */
 	/* the pass that is under way */
 	__u64 next_active;
 	__u32 next_weight;
-	__u32 next_emptiest;
-	__u32 next_least; /* connections of that one */
+	__u32 next_emptiest; /* which member has the fewest connections for its weight so far, or RCXLB_NO_BACKEND */
+	__u32 next_least;    /* connections of that one */
 	__u32 next_least_weight;
 	__u32 next_member;
-	__u32 unused;
+	__u32 members; /* of the table; when it has others nothing of this holds */
 };
 
 /*

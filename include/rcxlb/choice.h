@@ -153,7 +153,7 @@ static inline __attribute__((always_inline)) void rcxlb_read_ahead(const struct 
 struct rcxlb_rule {
 	__u8 balance;
 	__u32 load_factor; /* percent */
-	__u64 active;	   /* connections of all its backends that listen */
+	__u64 active;	   /* connections of all its backends that listen, are not draining and not down */
 	__u32 weight;	   /* of them; 0: not known, and shares are not looked at */
 };
 

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """How many connections a backend gets: its limit, its share, its weight, its slow start; and that all are uncounted."""
+import contextlib
+import os
 import socket
 import time
 from collections import Counter
 
 import pytest
 
+from harness import agent
 from harness.client import connect
 from harness.kinds import start
 from harness.lab import CLIENTS4, HOST4
@@ -124,6 +127,57 @@ def test_one_that_comes_back_gets_its_part_of_held_connections_from_those_that_c
     assert answer["far_behind"] == answer["backend"] == answer["candidates"][0]["address"] == SECOND
     counts = hold(lab, 36)
     assert counts["i3002"] >= 30, counts
+
+
+def end_group(lab, first):
+    """It was an SO_REUSEPORT group of two."""
+    group = [first, lab.instance("second", 3001, "--reuseport")]
+    for member in group:
+        member.kill()
+
+
+def fail_check(lab, _first):
+    agent.say_down(lab, 0)
+
+
+@pytest.mark.parametrize("end", [end_group, fail_check], ids=["a group that has gone", "one that is down"])
+def test_who_takes_no_clients_has_no_part_in_the_shares(lab, end):
+    """Of two that are left each may hold half, and not a third: their clients stay with the hash's choice."""
+    lab.load_with(3001, 3002, 3003, rule=("--balance", "bounded"))
+    first = lab.instance("first", 3001, "--reuseport")
+    lab.instances(3002, 3003)
+    end(lab, first)
+    hold(lab, 200)
+    backends = [lab.rcxlb.backend(address) for address in BACKENDS]
+    assert [backend["active"] for backend in backends][0] == 0
+    assert sum(backend["spilled"] for backend in backends) <= 6, backends  # either may have 125 of the 200
+
+
+@contextlib.contextmanager
+def on_one_cpu():
+    """What a service holds together is added up by each CPU for itself."""
+    everywhere = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(everywhere)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, everywhere)
+
+
+def test_one_that_has_left_a_service_is_not_preferred_there_any_more(lab):
+    """It was far behind when it was deleted from one service, and stays in another."""
+    ports = range(3001, 3010)
+    last = f"127.0.0.1:{ports[-1]}"
+    lab.load_with(*ports, rule=("--balance", "least"))
+    lab.rcxlb("services", "add", "other", "--listen", "*:3100", "--balance", "least")
+    lab.rcxlb("backends", "add", "-s", "other", last)
+    lab.instances(*ports[:-1])
+    with on_one_cpu():
+        hold(lab, 400)
+        lab.instances(ports[-1])
+        assert hold(lab, 8)[f"i{ports[-1]}"] >= 4  # it is known to be behind
+        lab.rcxlb("backends", "del", "-s", "default", last)
+        assert hold(lab, 20)[f"i{ports[-1]}"] == 0
 
 
 # Slow start

@@ -6,6 +6,7 @@ import os
 import signal
 import struct
 import threading
+import time
 from pathlib import Path
 
 from . import client, settings
@@ -14,6 +15,7 @@ from .namespace import run
 from .poll import wait_until
 
 AUTO, OFF, TCP, HTTP = range(4)
+DOWN = 2
 # How often tests check: short, so that they are over soon, and long enough to count on. A verdict that was not renewed for
 # three intervals does not count.
 INTERVAL, TIMEOUT = (1000, 1000) if settings.SLOW_MACHINE else (100, 300)
@@ -26,8 +28,18 @@ def set_check(lab, kind=HTTP, path="/health", interval=INTERVAL, timeout=TIMEOUT
     """Of a service without backends, or before an agent runs: the map `checks` is not looked at by itself."""
     texts = (text.encode() for text in (path, host, body))
     value = struct.pack("IIIHHHHI128s128s128s", kind, interval, timeout, rise, fall, *status, 0, *texts)
-    run("bpftool", "map", "update", "pinned", str(lab.rcxlb.pins / "checks"),
-        "key", *_bytes(struct.pack("I", service)), "value", *_bytes(value))
+    _write(lab, "checks", service, value)
+
+
+def say_down(lab, backend):
+    """As an agent does whose checks failed, of an id; for an hour, of which nobody will hear: no agent may run."""
+    hour, now = 3600000, time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+    _write(lab, "health", backend, struct.pack("IIQQ100sI", DOWN, hour, now, now, b"a test said so", 0))
+
+
+def _write(lab, name, key, value):
+    run("bpftool", "map", "update", "pinned", str(lab.rcxlb.pins / name),
+        "key", *_bytes(struct.pack("I", key)), "value", *_bytes(value))
 
 
 def _bytes(data):
