@@ -19,6 +19,7 @@
 struct request {
 	struct rcxlb_endpoint client;
 	struct rcxlb_endpoint local; /* as it stands in `services` */
+	struct rcxlb_endpoint any;   /* of its port; `unused` is never written */
 	struct rcxlb_endpoint leg;   /* where a worker dials from, for that client */
 	struct rcxlb_walk walk;
 	struct rcxlb_choice choice;

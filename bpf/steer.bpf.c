@@ -25,15 +25,22 @@ static __always_inline struct rcxlb_exits *exits_of(__u32 service)
 	return bpf_map_lookup_elem(&exits, &service);
 }
 
-/* By exact address, else by the any-address of the family. `local` becomes the key that was found. */
-static __always_inline struct rcxlb_service *find_service(struct rcxlb_endpoint *local, __u32 family)
+/*
+ * By exact address, else by the any-address of the family; asked for in the order that most often needs one look-up.
+ * `request->local` becomes the key that was found.
+ */
+static __always_inline struct rcxlb_service *find_service(struct request *request)
 {
-	struct rcxlb_service *service = bpf_map_lookup_elem(&services, local);
+	struct rcxlb_service *any, *exact;
 
-	if (service)
-		return service;
-	endpoint_set_any(local, family);
-	return bpf_map_lookup_elem(&services, local);
+	endpoint_set_any(&request->any, request->family);
+	request->any.port = request->local.port;
+	any = bpf_map_lookup_elem(&services, &request->any);
+	exact = any && !(any->flags & RCXLB_SERVICE_PIERCED) ? NULL : bpf_map_lookup_elem(&services, &request->local);
+	if (exact)
+		return exact;
+	request->local = request->any;
+	return any;
 }
 
 /* The second is for questions: they come from a process, which a connection may interrupt. */
@@ -370,7 +377,7 @@ int steer(struct bpf_sk_lookup *ctx)
 		request->client = peer->client;
 		request->local = peer->service;
 	}
-	service = find_service(&request->local, request->family);
+	service = find_service(request);
 	if (!service) {
 		count = exits_of(RCXLB_MAX_SERVICES);
 		COUNT(count, no_service);

@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /* Raised whenever a type below changes; kept in the pinned `meta` map and compared before anything else is read. */
-#define RCXLB_LAYOUT 10
+#define RCXLB_LAYOUT 11
 
 #define RCXLB_MAX_BACKENDS   1024
 #define RCXLB_MAX_SERVICES   64
@@ -75,6 +75,7 @@ enum rcxlb_balance {
 enum rcxlb_service_flags {
 	RCXLB_SERVICE_OWN_PORT = 1, /* a port that it listens on is a backend's as well: health checks must pass it by */
 	RCXLB_SERVICE_PROXIED = 2,  /* clients' connections go to a worker */
+	RCXLB_SERVICE_PIERCED = 4,  /* it listens on every address of a port, and another service on one of these */
 };
 
 /* Map `services`, by struct rcxlb_endpoint: a service has an entry for each address that it listens on, all alike. */

@@ -69,14 +69,29 @@ def test_an_instance_bound_to_another_address_is_not_the_backend(lab):
 
 
 def test_an_exact_address_comes_before_every_address(lab):
+    """Whichever of the two services was there first, and for as long as both are."""
     lab.host.ip("addr add 192.0.2.100/24 dev eth0")
     lab.load()
-    lab.rcxlb("services", "add", "exact", "--listen", "192.0.2.100:3000")
     lab.rcxlb("backends", "add", "127.0.0.1:3001", "-s", "default")
-    lab.rcxlb("backends", "add", "127.0.0.1:3002", "-s", "exact")
     lab.instances(3001, 3002)
-    assert set(lab.tally(20)) == {"i3001"}
-    assert set(lab.tally(20, address="192.0.2.100")) == {"i3002"}
+
+    def add_exact():
+        lab.rcxlb("services", "add", "exact", "--listen", "192.0.2.100:3000")
+        lab.rcxlb("backends", "add", "127.0.0.1:3002", "-s", "exact")
+
+    def met():
+        return set(lab.tally(20)), set(lab.tally(20, address="192.0.2.100"))
+
+    add_exact()
+    assert met() == ({"i3001"}, {"i3002"})
+    lab.rcxlb("services", "del", "exact")
+    assert met() == ({"i3001"}, {"i3001"})
+    add_exact()
+    assert met() == ({"i3001"}, {"i3002"})
+    lab.rcxlb("services", "add", "default", "--listen", f"{HOST4}:3000", "--listen", "*:3100")
+    assert met() == ({"i3001"}, {"i3002"})
+    lab.rcxlb("services", "add", "default", "--listen", "*:3000")
+    assert met() == ({"i3001"}, {"i3002"})
 
 
 def test_a_service_on_one_address_leaves_the_others_alone(lab):

@@ -365,6 +365,24 @@ bool model_is_own_port(const struct model *model, uint16_t port)
 	return false;
 }
 
+/* Does a service listen on one address of this port? */
+static bool listens_at_one(const struct model_service *service, uint16_t port)
+{
+	for (int i = 0; i < service->listens; i++)
+		if (service->listen[i].port == port && !endpoint_is_any(&service->listen[i]))
+			return true;
+	return false;
+}
+
+bool model_is_pierced(const struct model *model, const struct model_service *service)
+{
+	for (int i = 0; i < service->listens; i++)
+		for (int k = 0; k < RCXLB_MAX_SERVICES && endpoint_is_any(&service->listen[i]); k++)
+			if (model->service[k].name[0] && listens_at_one(&model->service[k], service->listen[i].port))
+				return true;
+	return false;
+}
+
 bool model_is_proxied(const struct model_service *service)
 {
 	return service->name[0] &&

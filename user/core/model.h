@@ -96,6 +96,9 @@ bool model_has_own_port(const struct model *model, const struct model_service *s
 /* Does any service listen on this port? */
 bool model_is_own_port(const struct model *model, uint16_t port);
 
+/* Does a service listen on one address of a port of which this one has every address? Connections to that are its. */
+bool model_is_pierced(const struct model *model, const struct model_service *service);
+
 /* Do its connections go through a worker, for TLS or HTTP? Not those of an unused entry. */
 bool model_is_proxied(const struct model_service *service);
 

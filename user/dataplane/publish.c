@@ -171,7 +171,8 @@ static int write_services(struct dataplane *dataplane, const struct model *model
 			.blocked_ms = service->blocked_ms,
 			.slow_start_ms = service->slow_start_ms,
 			.flags = (model_has_own_port(model, service) ? RCXLB_SERVICE_OWN_PORT : 0) |
-				 (model_is_proxied(service) ? RCXLB_SERVICE_PROXIED : 0),
+				 (model_is_proxied(service) ? RCXLB_SERVICE_PROXIED : 0) |
+				 (model_is_pierced(model, service) ? RCXLB_SERVICE_PIERCED : 0),
 		};
 
 		memcpy(value.name, service->name, sizeof(value.name));
