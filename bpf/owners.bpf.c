@@ -22,8 +22,11 @@ static __always_inline struct rcxlb_thread thread_of(const struct task_struct *t
 	};
 }
 
-/* Who calls listen() holds the socket alone, until it shares it: then `holders` finds the others. */
-__noinline int owners_begin(__u32 backend)
+/*
+ * Who calls listen() holds the socket alone, until it shares it: then `holders` finds the others. It does not hold
+ * those of other members of a group, who may be many.
+ */
+__noinline int owners_begin(__u32 backend, __u32 alone)
 {
 	struct rcxlb_owners *known = bpf_map_lookup_elem(&owners, &backend);
 
@@ -31,7 +34,7 @@ __noinline int owners_begin(__u32 backend)
 		return 0;
 	known->holders = 0; /* whoever reads this at the same time believes nothing */
 	known->thread[0] = thread_of((const struct task_struct *)bpf_get_current_task());
-	known->holders = 1;
+	known->holders = alone ? 1 : RCXLB_OWNERS + 1;
 	return 0;
 }
 

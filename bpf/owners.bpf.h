@@ -6,6 +6,6 @@
 #include "kernel.bpf.h"
 
 /* The thread that is running calls listen() for this backend. */
-int owners_begin(__u32 backend);
+int owners_begin(__u32 backend, __u32 alone);
 
 #endif

@@ -36,11 +36,16 @@ static __always_inline __u32 *backend_of(struct rcxlb_endpoint *local, __u32 fam
 	return backend_at(local);
 }
 
+/* Other members may come at the same time. */
 static __always_inline void note_row(struct rcxlb_load *entry, __u32 row)
 {
-	entry->refused = 0;
-	if (entry->rows <= row)
-		entry->rows = row + 1; /* a lost race against another member is mended by the next look of collect */
+	__u32 rows;
+
+	for (int attempt = 0; attempt < RCXLB_ROWS; attempt++) {
+		rows = entry->rows;
+		if (rows > row || __sync_val_compare_and_swap(&entry->rows, rows, row + 1) == rows)
+			return;
+	}
 }
 
 static __always_inline bool registered(const struct rcxlb_socket *self)
@@ -86,6 +91,7 @@ static __always_inline bool is_unassignable(long err)
 			__sync_fetch_and_add(&(entry)->unassignable, 1);                                               \
 		} else if (stored_) {                                                                                  \
 			*stored_ = *(self);                                                                            \
+			(entry)->refused = 0;                                                                          \
 			note_row(entry, (self)->row);                                                                  \
 		} else {                                                                                               \
 			(entry)->refused = -(err);                                                                     \
@@ -125,7 +131,10 @@ static long take_seat(__u32 row, struct seat *seat)
 	return seat->err != -EEXIST;
 }
 
-/* listen() was called: the state is not LISTEN yet, but is before any connection can come. */
+/*
+ * listen() was called. The socket may be found already by who dials the instance's own address, and such a client of
+ * its first moment is not counted; steer's clients come later, as it is put into `listeners` here.
+ */
 static __always_inline void on_listen(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 {
 	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
@@ -152,7 +161,7 @@ static __always_inline void on_listen(struct bpf_sock_ops *ctx, struct bpf_sock 
 	self.row = seat.row;
 	err = seat.err;
 	CONCLUDE(sk, entry, &self, err);
-	owners_begin(id);
+	owners_begin(id, !self.row && entry->rows <= 1);
 	if (err && !is_unassignable(err))
 		return;
 	if (!self.row || self.row == RCXLB_NO_ROW)
@@ -267,7 +276,7 @@ static __always_inline void enlist(struct sock_common *sk, __u32 id)
 {
 	struct rcxlb_socket self = {};
 	struct rcxlb_load *entry = PREPARE(sk, id, &self);
-	int ends = BPF_SOCK_OPS_STATE_CB_FLAG;
+	int wishes = 0;
 	int err = -EEXIST; /* 32 bits: before Linux 6.4 the helper leaves the upper half of a negative number 0 */
 	__u32 key;
 
@@ -279,9 +288,13 @@ static __always_inline void enlist(struct sock_common *sk, __u32 id)
 		self.row = row;
 	}
 	CONCLUDE(sk, entry, &self, err);
-	/* To hear of its end; before Linux 6.12 there is no way to ask for that here. */
-	if (!err || is_unassignable(err))
-		bpf_setsockopt(sk, SOL_TCP, TCP_BPF_SOCK_OPS_CB_FLAGS, &ends, sizeof(ends));
+	if (err && !is_unassignable(err))
+		return;
+	/* To hear of its end, beside what others wish to hear; before Linux 6.12 there is no way to ask for that here.
+	 */
+	bpf_getsockopt(sk, SOL_TCP, TCP_BPF_SOCK_OPS_CB_FLAGS, &wishes, sizeof(wishes));
+	wishes |= BPF_SOCK_OPS_STATE_CB_FLAG;
+	bpf_setsockopt(sk, SOL_TCP, TCP_BPF_SOCK_OPS_CB_FLAGS, &wishes, sizeof(wishes));
 }
 
 /* Run after every change of the backends: makes `listeners` agree with them. */

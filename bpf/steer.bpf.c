@@ -363,7 +363,7 @@ int steer(struct bpf_sk_lookup *ctx)
 
 	request = bpf_map_lookup_elem(&requests, &asked);
 	if (ctx->protocol != IPPROTO_TCP || !request) {
-		count = exits_of(RCXLB_MAX_SERVICES);
+		count = asked ? NULL : exits_of(RCXLB_MAX_SERVICES);
 		COUNT(count, not_tcp);
 		return SK_PASS;
 	}
@@ -379,7 +379,7 @@ int steer(struct bpf_sk_lookup *ctx)
 	}
 	service = find_service(request);
 	if (!service) {
-		count = exits_of(RCXLB_MAX_SERVICES);
+		count = asked ? NULL : exits_of(RCXLB_MAX_SERVICES);
 		COUNT(count, no_service);
 		return SK_PASS;
 	}

@@ -2,6 +2,7 @@
 """Several processes on one port: an SO_REUSEPORT group is one backend."""
 import pytest
 
+from harness.halt import stopped
 from harness.poll import wait_until
 
 BACKEND = "127.0.0.1:3001"
@@ -74,6 +75,15 @@ def test_a_large_group_that_is_replaced_many_times(lab):
     assert lab.refused()
     start_members(lab, "m0")
     assert lab.who() == "m0"
+
+
+def test_a_member_that_is_stopped_says_nothing_of_the_others(lab):
+    """The other one waits in a way that nobody sees."""
+    lab.load_with(3001, rule=("--balance", "bounded"))
+    lab.listening("127.0.0.1", 3001, reuseport=True)
+    (visible,) = start_members(lab, "m1").values()
+    with stopped(visible):
+        assert lab.rcxlb.json("why", "192.0.2.2:20000")["candidates"][0]["verdict"] == "usable"
 
 
 def test_the_clients_of_a_group_are_all_counted(lab):
