@@ -148,7 +148,7 @@ static const struct {
 	{ { "rcxlb_tls_handshaking", FAMILY_GAUGE, "Connections in their TLS handshake." }, handshaking, has_tls },
 	{ { "rcxlb_http_requests_total", FAMILY_COUNTER, "Requests whose head was accepted." }, requests, has_http },
 	{ { "rcxlb_http_retries_total", FAMILY_COUNTER,
-	    "Of these, those that were sent to another instance, because the first one had closed." },
+	    "Of these, those that were sent a second time, because the instance had closed before it answered." },
 	  retries,
 	  has_http },
 	{ { "rcxlb_http_answers_cut_total", FAMILY_COUNTER,
