@@ -180,9 +180,13 @@ class Floor(Contender):
 
     port = 3000
 
+    def __init__(self, sandbox, order="turn"):
+        super().__init__(sandbox)
+        self.order = order
+
     def enter(self):
         command = [self.sandbox.program("floor"), self.sandbox.program("floor.bpf.o"), cgroup_root(), self.port,
-                   self.ports[0], len(self.ports)]
+                   self.ports[0], len(self.ports), self.order]
         self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
         if self.process.stdout.readline() != "ready\n":

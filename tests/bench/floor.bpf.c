@@ -28,7 +28,7 @@ struct {
 SEC("sk_lookup")
 int steer(struct bpf_sk_lookup *ctx)
 {
-	__u32 key = turn++ % setup.count;
+	__u32 key = (setup.random ? bpf_get_prandom_u32() : turn++) % setup.count;
 	struct bpf_sock *sk;
 	long err;
 

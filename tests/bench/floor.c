@@ -3,7 +3,7 @@
  * Attaches floor.bpf.o to this network namespace and to the root of a cgroup hierarchy, with the listeners that are
  * there now; says "ready"; and takes it away when it ends, however it ends: nothing is pinned.
  *
- *	floor OBJECT CGROUP SERVICE_PORT FIRST_PORT COUNT
+ *	floor OBJECT CGROUP SERVICE_PORT FIRST_PORT COUNT turn|random
  */
 #define _GNU_SOURCE
 #include <bpf/bpf.h>
@@ -43,6 +43,7 @@ static void set_up(struct bpf_object *object, char **ports)
 		.service_port = strtoul(ports[0], NULL, 10),
 		.first_port = strtoul(ports[1], NULL, 10),
 		.count = strtoul(ports[2], NULL, 10),
+		.random = !strcmp(ports[3], "random"),
 	};
 	struct bpf_map *map = bpf_object__find_map_by_name(object, ".rodata");
 
@@ -90,8 +91,8 @@ int main(int argc, char **argv)
 {
 	struct bpf_object *object;
 
-	if (argc != 6) {
-		fprintf(stderr, "usage: floor OBJECT CGROUP SERVICE_PORT FIRST_PORT COUNT\n");
+	if (argc != 7) {
+		fprintf(stderr, "usage: floor OBJECT CGROUP SERVICE_PORT FIRST_PORT COUNT turn|random\n");
 		return 2;
 	}
 	object = bpf_object__open_file(argv[1], NULL);

@@ -10,7 +10,7 @@ struct floor_setup {
 	__u32 service_port; /* what clients dial */
 	__u32 first_port;   /* of the instances: it and those after it */
 	__u32 count;	    /* of them, at least 1 */
-	__u32 unused;
+	__u32 random;	    /* 1: each client to one drawn at random, as any hash does; else in turn */
 };
 
 #define FLOOR_LISTENERS 1024
