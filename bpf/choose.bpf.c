@@ -18,16 +18,24 @@ struct rows {
 	__u16 start;
 	__u8 family;
 	__u8 count;
-	__u8 looked;   /* out: at so many that can take the client */
-	__u8 exists;   /* out: a listener does */
-	__u8 relayed;  /* HOW_RELAYED was asked for */
-	__u8 sight;    /* out: of the best one that can take the client, or SIGHT_NONE */
-	__u32 key;     /* out: of that one */
-	__u32 queue;   /* out: its accept queue */
-	__u32 pending; /* out: handshakes that are not complete */
+	__u8 looked;		   /* out: at so many that can take the client */
+	__u8 exists;		   /* out: a listener does */
+	__u8 relayed;		   /* HOW_RELAYED was asked for */
+	__u8 sight;		   /* out: of the best one that can take the client, or SIGHT_NONE */
+	__u32 key;		   /* out: of that one */
+	struct rcxlb_facts *facts; /* out: its queues; the flags are not there yet, and their place is scratch */
 };
 
 #define ROWS_LOOKS 8
+
+_Static_assert(__builtin_offsetof(struct rcxlb_facts, weight) == sizeof(__u64), "the flags are what is scratch");
+
+/* What was a pointer is a number when it is read again: a load, where bpf_probe_read_kernel() costs twenty. */
+static __always_inline __u64 wait_queue_of(const struct sock *sk, volatile __u64 *scratch)
+{
+	*scratch = (__u64)sk->sk_wq;
+	return *scratch;
+}
 
 /* bpf_loop(): the next row; 1 ends the search. */
 static long look_at_row(__u32 i, struct rows *rows)
@@ -45,18 +53,17 @@ static long look_at_row(__u32 i, struct rows *rows)
 
 		rows->exists = 1;
 		if (socket_takes(sk->family,
-				 sk->family == AF_INET6 &&
-				     BPF_CORE_READ_BITFIELD_PROBED(&inner->__sk_common, skc_ipv6only),
+				 sk->family == AF_INET6 && BPF_CORE_READ_BITFIELD(&inner->__sk_common, skc_ipv6only),
 				 rows->family)) {
 			rows->looked++;
 			if (rows->blocked_ms)
-				sight = loops_look(rows->id, (__u64)BPF_CORE_READ(inner, sk_wq), rows->now,
+				sight = loops_look(rows->id, wait_queue_of(inner, (__u64 *)rows->facts), rows->now,
 						   rows->blocked_ms);
 			if (sight < rows->sight) {
 				rows->sight = sight;
 				rows->key = key;
-				rows->queue = inner->sk_ack_backlog;
-				rows->pending = tcp->inet_conn.icsk_accept_queue.qlen.counter;
+				rows->facts->queue = inner->sk_ack_backlog;
+				rows->facts->pending = tcp->inet_conn.icsk_accept_queue.qlen.counter;
 			}
 		}
 	}
@@ -73,7 +80,8 @@ __noinline int probe(__u32 id, __u32 how, __u32 blocked_ms, __u64 now, struct rc
 			     .relayed = how >> 8 & 1,
 			     .blocked_ms = blocked_ms,
 			     .count = 1,
-			     .sight = SIGHT_NONE };
+			     .sight = SIGHT_NONE,
+			     .facts = facts };
 	struct rcxlb_backend *backend;
 	struct rcxlb_load *entry;
 
@@ -97,9 +105,8 @@ __noinline int probe(__u32 id, __u32 how, __u32 blocked_ms, __u64 now, struct rc
 	facts->down = is_down(id);
 	facts->loop = LOOPS_STATE(rows.sight);
 	facts->suspect = LOOPS_SUSPECT(rows.sight);
-	facts->queue = rows.queue;
 	facts->active = entry->active;
-	facts->pending = rows.pending;
+	facts->warming = 0;
 	facts->passing = rcxlb_is_passing(entry->steered, entry->active);
 	facts->weight = backend->weight;
 	facts->max_connections = backend->max_connections;
