@@ -521,6 +521,32 @@ def test_a_slow_reader_gets_all_of_an_answer_that_is_the_last(make, kind):
     sender.join()
 
 
+@pytest.mark.parametrize("kind", ["1.2", "1.3"])
+@pytest.mark.parametrize("begun", [b"", GET[:10]])
+def test_half_a_record_is_no_hindrance(make, kind, begun):
+    pair = make(kind, "--no-kernel")
+    Recorder(pair.listener)
+    client, other = pair.client(), pair.client()
+    client.sendall(begun)
+    rest = client.send_part(GET[len(begun):], 6)
+    for _ in range(20):
+        other.sendall(GET)
+        assert Reader(other).message().body == b"GET /"
+    client.sock.sendall(rest)
+    assert Reader(client).message().body == b"GET /"
+
+
+@pytest.mark.parametrize("kind", ["1.2", "1.3"])
+def test_who_waits_for_the_rest_of_a_record_costs_nothing(make, kind):
+    pair = make(kind, "--no-kernel", "--first-ms", 1000)
+    client = pair.client()
+    client.send_part(GET, 6)
+    before = pair.worker["cpu_us"]
+    assert read_all(client) == b""
+    assert pair.worker["cpu_us"] - before < 200000
+    assert pair.worker["silent"] == 1
+
+
 def test_idle_clients_hold_no_buffers(make):
     pair = make("plain")
     recorder = Recorder(pair.listener)

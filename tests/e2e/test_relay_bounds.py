@@ -108,6 +108,34 @@ def test_memory_does_not_grow_with_the_connections_that_were(make):
     assert resident[-1] - resident[0] < 300, resident
 
 
+# --- Clients that send half a record ---
+
+
+@pytest.mark.parametrize("kind", ["1.2", "1.3"])
+@pytest.mark.parametrize("size", [1, 6])
+def test_half_a_record_is_no_hindrance(make, kind, size):
+    pair = make(kind, "--no-kernel")
+    client, instance = pair.pair()
+    rest = client.send_part(b"x" * 100, size)
+    other, others = pair.pair()
+    for _ in range(20):
+        other.sendall(b"question")
+        assert others.recv(100) == b"question"
+    client.sock.sendall(rest)
+    assert read_all(instance, 100) == b"x" * 100
+
+
+@pytest.mark.parametrize("kind", ["1.2", "1.3"])
+def test_who_waits_for_the_rest_of_a_record_costs_nothing(make, kind):
+    pair = make(kind, "--no-kernel", "--idle-ms", 1000)
+    client, _instance = pair.pair()
+    client.send_part(b"x", 6)
+    before = pair.worker["cpu_us"]
+    assert is_at_end(client)
+    assert pair.worker["cpu_us"] - before < 200000
+    assert pair.worker["relay_ends"][IDLE] == 1
+
+
 # --- Instances that cannot be had ---
 
 

@@ -230,13 +230,14 @@ static int64_t deadline(const struct http_conversation *c)
 /* A timer that goes off too early costs less than one that is set anew for each request. */
 static void set_timer(struct http_conversation *c)
 {
-	int64_t until = deadline(c);
-	struct timeval after;
+	int64_t until = c->has_more ? c->now_ms : deadline(c);
+	struct timeval after = { 0, 0 };
 
 	if (until == NEVER || (c->armed_ms && c->armed_ms <= until))
 		return;
 	c->armed_ms = until;
-	after = timeval_of_ms(until > c->now_ms ? until - c->now_ms : 1);
+	if (!c->has_more)
+		after = timeval_of_ms(until > c->now_ms ? until - c->now_ms : 1);
 	event_add(&c->timer, &after);
 }
 
@@ -249,9 +250,11 @@ static int watch(struct http_conversation *c)
 
 	if (err)
 		return err;
-	/* What OpenSSL has read already no event tells of. */
-	if (read && side_has_pending(&c->client))
-		event_active(&c->client.event, EV_READ, 0);
+	/*
+	 * What OpenSSL has read already no event tells of: the timer does. Not at once: a client that sends without end
+	 * would leave no turn to other timers, and to whom nothing is known of yet.
+	 */
+	c->has_more = read && side_has_pending(&c->client);
 	if (c->instance.fd < 0)
 		return 0;
 	read = !c->instance_ended && !(x && (x->answer.in || x->switched));
@@ -373,6 +376,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	c->armed_ms = 0;
 	c->now_ms = clock_ms();
+	c->client_readable = c->client_readable || c->has_more;
 	if (idle && c->instance.fd >= 0 && c->instance_ms <= c->now_ms)
 		http_drop_instance(c, false);
 	if (deadline(c) <= c->now_ms)
@@ -411,11 +415,11 @@ void http_conversation_start(struct http_conversation *c)
 	c->now_ms = clock_ms();
 	http_enter(c, HTTP_AWAITING);
 	evtimer_assign(&c->timer, c->shared->base, on_timer, c);
-	set_timer(c);
 	if (watch(c)) {
 		http_over(c, true);
 		event_active(&c->timer, EV_TIMEOUT, 0);
 	}
+	set_timer(c);
 }
 
 void http_conversation_dismiss(struct http_conversation *c)

@@ -62,6 +62,7 @@ struct http_conversation {
 	enum http_state state;
 	bool turning, reaching;
 	bool client_readable, instance_readable; /* there may be something to read */
+	bool has_more;				 /* from the client, without an event that tells so */
 	bool client_ended, instance_ended;	 /* has sent its end */
 	bool lingers;				 /* when everything was said */
 	bool finish_waits, finish_polls; /* the end can be told when the client's socket is writable, after a moment */

@@ -189,6 +189,20 @@ static void set_timer(struct relay *relay, int64_t ms)
 	event_add(&relay->timer, &after);
 }
 
+/* What OpenSSL has read already no event tells of. */
+static bool has_more(const struct relay *relay)
+{
+	return wants_bytes(&relay->up) && side_has_pending(&relay->client);
+}
+
+/* Not at once: a client that sends without end would leave no turn to timers, and to whom nothing is known of yet. */
+static void go_on_soon(struct relay *relay)
+{
+	const struct timeval now = { 0, 0 };
+
+	event_add(&relay->timer, &now);
+}
+
 /* --- The end --- */
 
 static void end(struct relay *relay, enum relay_end reason)
@@ -260,9 +274,6 @@ static void go_on(struct relay *relay)
 		end_broken(relay);
 		return;
 	}
-	/* What OpenSSL has read already no event tells of. */
-	if (wants_bytes(&relay->up) && side_has_pending(&relay->client))
-		event_active(&relay->client.event, EV_READ, 0);
 	if (is_half_closed(relay) && !relay->half_closed) {
 		relay->half_closed = true;
 		set_timer(relay, idle_limit(relay));
@@ -271,9 +282,11 @@ static void go_on(struct relay *relay)
 		relay->poll_ms = POLL_MS;
 		set_timer(relay, relay->poll_ms);
 	}
+	if (has_more(relay))
+		go_on_soon(relay);
 }
 
-static void on_side(struct relay *relay, struct side *side, struct side *other, short what)
+static void serve(struct relay *relay, struct side *side, struct side *other, short what)
 {
 	struct flow *out = out_of(relay, side), *in = into(relay, side);
 
@@ -295,7 +308,6 @@ static void on_side(struct relay *relay, struct side *side, struct side *other, 
 		pump(relay, in, other, side);
 	if (out->draining && !out->cut && !out->buffer)
 		pump(relay, out, side, other);
-	go_on(relay);
 }
 
 static void on_client(evutil_socket_t fd, short what, void *arg)
@@ -303,7 +315,8 @@ static void on_client(evutil_socket_t fd, short what, void *arg)
 	struct relay *relay = arg;
 
 	(void)fd;
-	on_side(relay, &relay->client, &relay->instance, what);
+	serve(relay, &relay->client, &relay->instance, what);
+	go_on(relay);
 }
 
 static void on_instance(evutil_socket_t fd, short what, void *arg)
@@ -311,16 +324,20 @@ static void on_instance(evutil_socket_t fd, short what, void *arg)
 	struct relay *relay = arg;
 
 	(void)fd;
-	on_side(relay, &relay->instance, &relay->client, what);
+	serve(relay, &relay->instance, &relay->client, what);
+	go_on(relay);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct relay *relay = arg;
-	int64_t quiet = clock_ms() - relay->last_ms;
+	int64_t quiet;
 
 	(void)fd;
 	(void)what;
+	if (has_more(relay))
+		serve(relay, &relay->client, &relay->instance, EV_READ);
+	quiet = clock_ms() - relay->last_ms;
 	if (!relay->cut_ms && quiet >= idle_limit(relay)) {
 		end_idle(relay);
 		return;
@@ -350,9 +367,8 @@ int relay_start(struct relay *relay)
 	if (evtimer_assign(&relay->timer, relay->base, on_timer, relay) || watch(relay))
 		return -ENOMEM;
 	set_timer(relay, relay->limits->idle_ms);
-	/* What OpenSSL has read along with the handshake no event tells of. */
-	if (side_has_pending(&relay->client))
-		event_active(&relay->client.event, EV_READ, 0);
+	if (has_more(relay))
+		go_on_soon(relay);
 	return 0;
 }
 

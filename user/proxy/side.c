@@ -144,6 +144,7 @@ static ssize_t openssl_read(struct side *side, void *to, size_t size)
 	ret = SSL_read(side->ssl, to, size > INT_MAX ? INT_MAX : (int)size);
 	if (side->refused)
 		return -EPROTO;
+	side->drained = ret <= 0;
 	if (ret > 0)
 		return ret;
 	if (is_bare_end(side->ssl, ret)) {
@@ -217,7 +218,8 @@ ssize_t side_write(struct side *side, const void *from, size_t size)
 
 bool side_has_pending(const struct side *side)
 {
-	return side->kind == SIDE_OPENSSL && SSL_has_pending(side->ssl);
+	/* SSL_has_pending() is true for a part of a record too, of which side_read() makes nothing. */
+	return side->kind == SIDE_OPENSSL && !side->drained && SSL_has_pending(side->ssl);
 }
 
 int side_finish(struct side *side)

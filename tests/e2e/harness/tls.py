@@ -112,6 +112,13 @@ class TlsClient:
         self.tls.write(data)
         self.flush()
 
+    def send_part(self, data, size):
+        """Sends only the first bytes of its record; returns the others."""
+        self.tls.write(data)
+        record = self.outgoing.read()
+        self.sock.sendall(record[:size])
+        return record[size:]
+
     def recv(self, size):
         """Nothing at close_notify; ConnectionAbortedError when the stream ends without."""
         try:
