@@ -178,6 +178,9 @@ bool http_read_instance(struct http_conversation *c)
 		return true;
 	}
 	c->instance_ended = true;
+	/* The client has not taken all of it yet. */
+	if (x->answer.ended)
+		return true;
 	/* Behind a RST an end of file proves nothing. */
 	if (n < 0 || !x->heard || x->halted || http_half_end(&x->answer, &c->shared->buffers) != HTTP1_END)
 		fail_answer(c);

@@ -62,6 +62,19 @@ class Worker:
     def await_counter(self, name, wanted):
         wait_equal(lambda: self[name], wanted, f"the worker's {name}", seconds=20)
 
+    def await_read(self, peer):
+        """It has read all that the test has sent it over this connection."""
+        wait_equal(lambda: self._unread(peer), 0, "bytes that the worker has not read")
+
+    def _unread(self, peer):
+        ports = [peer.getsockname()[1], peer.getpeername()[1]]
+        unread = 0
+        for row in Path(f"/proc/{self.process.pid}/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
+            ends = [int(address.split(":")[1], 16) for address in row.split()[1:3]]
+            sends, receives = (int(size, 16) for size in row.split()[4].split(":"))
+            unread += sends if ends == ports else receives if ends == ports[::-1] else 0
+        return unread
+
     def reload(self):
         """Certificates and ticket keys are read again. False: the worker refused them."""
         before = self.counters()
