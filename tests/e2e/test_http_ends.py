@@ -71,3 +71,30 @@ def test_an_instance_may_end_before_the_client_has_read_a_small_answer(make, kin
     count = give_until_stuck(pair.worker, instance, give)
     end_by(end, instance, pair.worker)
     assert all(answers.message().body == PIECE for _ in range(count))
+
+
+def read_until_cut(peer):
+    got = b""
+    try:
+        while piece := peer.recv(65536):
+            got += piece
+    except (ConnectionResetError, ConnectionAbortedError):
+        pass
+    return got
+
+
+@each_kind
+@pytest.mark.parametrize("version, begun", [(b"1.0", b"one"), (b"1.1", b"3\r\none\r\n")])
+def test_an_answer_that_goes_wrong_behind_its_beginning_is_cut(make, kind, version, begun):
+    """No other one is written into it."""
+    pair = make(kind)
+    client, instance = pair.asked(b"GET / HTTP/" + version + b"\r\nHost: h\r\n\r\n")
+    Reader(instance).message()
+    instance.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
+    answers = Reader(client)
+    assert answers.head().status == 200
+    assert answers.take(len(begun)) == begun
+    instance.sendall(b"3\r\ntwo\r\nnonsense\r\n")
+    assert b"HTTP/" not in read_until_cut(client)
+    counters = pair.worker.counters()
+    assert (counters["answers"], counters["answers_cut"]) == ([0, 1, 0, 0, 0], 1)

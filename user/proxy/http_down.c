@@ -21,7 +21,8 @@ static bool take_back(struct http_conversation *c)
 {
 	struct http_exchange *x = c->exchange;
 
-	if (!x->answer.out || x->answer.out->start || x->answer.blocked)
+	/* An interim answer before it may be on its way. */
+	if (x->told || x->answer.offered || x->answer.out->start)
 		return false;
 	c->counters->sum.answers[x->status / 100 - 1]--;
 	tell_answer(c, x->status, -1);
@@ -212,6 +213,7 @@ void http_send_answer(struct http_conversation *c)
 	__u64 *total = &c->counters->sum.bytes_down, before = *total;
 	int err = 0;
 
+	x->told = x->told || (x->answer.begun && http_half_pending(&x->answer));
 	do {
 		if (x->rest.length && !put_page(c))
 			err = -ENOMEM;

@@ -48,7 +48,7 @@ bool http_exchange_begin(struct http_exchange *exchange, struct buffers *buffers
 {
 	exchange->asked = (struct http1_asked){ .minor = 1 };
 	exchange->idempotent = exchange->retried = exchange->reached = exchange->halted = false;
-	exchange->heard = exchange->own = exchange->switched = false;
+	exchange->heard = exchange->told = exchange->own = exchange->switched = false;
 	/* Surplus bytes of an instance are no answer to what follows. */
 	http_half_drop_input(&exchange->answer, buffers);
 	exchange->status = 0;

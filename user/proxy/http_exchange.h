@@ -24,6 +24,7 @@ struct http_exchange {
 	bool reached;	      /* there is an instance for it, or is about to be */
 	bool halted;	      /* nothing more of the request goes to an instance */
 	bool heard;	      /* something of an answer has come */
+	bool told;	      /* the client may have something of the final answer */
 	bool own;	      /* the answer is the worker's own */
 	bool switched;	      /* the answer is a 101 */
 };

@@ -51,7 +51,7 @@ void http_half_reset(struct http_half *half, struct buffers *buffers)
 	give(buffers, &half->head);
 	give(buffers, &half->out);
 	half->through = 0;
-	half->begun = half->ended = half->blocked = half->whole = false;
+	half->begun = half->ended = half->blocked = half->offered = half->whole = false;
 }
 
 void http_half_drop_input(struct http_half *half, struct buffers *buffers)
@@ -234,7 +234,7 @@ static int send_from(struct http_half *half, struct buffer *buffer, unsigned int
 		ssize_t n = side_write(to, buffer->bytes + buffer->start, size);
 
 		if (n < 0) {
-			half->blocked = n == -EAGAIN;
+			half->blocked = half->offered = n == -EAGAIN;
 			return (int)n;
 		}
 		buffer->start += (unsigned int)n;
@@ -263,9 +263,12 @@ int http_half_send(struct http_half *half, struct buffers *buffers, struct side 
 		if (half->in->start == half->in->end)
 			give(buffers, &half->in);
 	}
-	if (!err && !half->whole)
+	if (err)
+		return err;
+	half->offered = false;
+	if (!half->whole)
 		give(buffers, &half->out);
-	return err;
+	return 0;
 }
 
 void http_half_rewind(struct http_half *half)

@@ -21,6 +21,7 @@ struct http_half {
 	bool begun;		    /* the head is there */
 	bool ended;		    /* the message is */
 	bool blocked;		    /* the other side takes no more for now */
+	bool offered;		    /* what is pending is to be offered again: OpenSSL may have begun a record of it */
 	/*
 	 * Everything sent so far is still in `out`, which can be sent again. Set by the owner; ends with the first
 	 * byte that is not kept.

@@ -175,7 +175,7 @@ void http_answer(struct http_conversation *c, int status)
 	x->halted = true;
 	http_note(c);
 	/* Half of an interim answer cannot be taken back. */
-	if (http_half_pending(&x->answer) && (x->answer.blocked || x->answer.out->start)) {
+	if (http_half_pending(&x->answer) && (x->answer.offered || x->answer.out->start)) {
 		http_cut(c);
 		return;
 	}
