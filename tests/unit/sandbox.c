@@ -9,7 +9,10 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/sandbox.h"
@@ -103,6 +106,21 @@ static int make_map(void)
 	return bpf_map_create(BPF_MAP_TYPE_ARRAY, "test", 4, 4, 1, NULL);
 }
 
+/* Of the kernel itself, as the vDSO does where it cannot read the host's clock. */
+static int ask_for_time(void)
+{
+	struct timespec spec;
+	struct timeval val;
+
+	if (syscall(SYS_clock_gettime, CLOCK_REALTIME, &spec) || syscall(SYS_gettimeofday, &val, NULL))
+		return -1;
+#ifdef SYS_time
+	return syscall(SYS_time, NULL) < 0 ? -1 : 0;
+#else
+	return 0;
+#endif
+}
+
 static int become_root(void)
 {
 	return setuid(0);
@@ -129,6 +147,7 @@ static const struct {
 	{ "write into a map", write_map, true, true },
 	{ "read from a map", read_map, true, true },
 	{ "make a map", make_map, false, false },
+	{ "ask for the time", ask_for_time, true, true },
 };
 
 /* Whether it was let in: a child's word. */
