@@ -105,7 +105,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	dataplane_close(dataplane);
-	return dataplane_unload(NULL, 0, &error);
+	return dataplane_unload(NULL, 0, false, &error);
 }
 
 /* What is known of a backend, told by how it was made instead of by the kernel. */

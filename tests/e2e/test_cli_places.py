@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import agent
 from harness.kernel import held_by, still_there, xdp_attached
 from harness.lab import BPFFS, Lab
 from harness.namespace import run
@@ -184,9 +185,11 @@ def test_a_bpffs_that_becomes_read_only(lab, own_bpffs):
     """Unload says what is in its way and leaves things working."""
     lab.load_with(3001)
     lab.instances(3001)
+    number = agent.start(lab)
     run("mount", "-o", "remount,ro", str(own_bpffs))
-    assert_one_line(lab.rcxlb.attempt("unload"), 1, str(own_bpffs))
+    assert "written" in assert_one_line(lab.rcxlb.attempt("unload"), 1, str(own_bpffs))
     assert lab.who() == "i3001"
+    assert agent.is_alive(number)
     run("mount", "-o", "remount,rw", str(own_bpffs))
     lab.rcxlb("unload")
     assert not lab.rcxlb.pins.exists()
@@ -217,6 +220,61 @@ def test_load_from_another_network_namespace_is_refused(lab):
     assert held_by(lab.rcxlb.pins) == held
     assert not xdp_attached(lab.clients)
     assert lab.who() == "i3001"
+
+
+def load_from_file(lab, *options):
+    """So that the run folder holds the name of a file."""
+    config = lab.folder / "rcxlb.yaml"
+    config.write_text("interfaces: [eth0]\nservices: [{name: default, listen: ['*:3000'], backends: ['127.0.0.1:3001']}]\n",
+                      encoding="ascii")
+    lab.rcxlb("load", "-c", config, *options)
+    assert (lab.rcxlb.runs / "file").exists()
+
+
+def unload_elsewhere(lab, where):
+    """Where what is loaded cannot be unloaded."""
+    enter = {
+        "another network namespace": lab.clients.command(),
+        "a bpffs of its own": ["ip", "netns", "exec", lab.clients.name],
+        "another pin folder": lab.host.command(),
+    }[where]
+    pins = lab.rcxlb.pins.with_name(f"{lab.tag}-none") if where == "another pin folder" else lab.rcxlb.pins
+    return lab.rcxlb.execute([*enter, str(lab.rcxlb.binary), "unload"], ["unload"], RCXLB_PIN_DIR=str(pins))
+
+
+ELSEWHERE = [("another network namespace", "namespace"), ("a bpffs of its own", "not loaded"),
+             ("another pin folder", "not loaded")]
+
+
+@pytest.mark.parametrize("options", [[], ["--no-agent"]], ids=["with an agent", "without an agent"])
+@pytest.mark.parametrize("where, why", ELSEWHERE, ids=[row[0] for row in ELSEWHERE])
+def test_unload_in_the_wrong_place_ends_no_agent_and_forgets_nothing(lab, where, why, options):
+    load_from_file(lab, *options)
+    number, left = agent.pid(lab), {path: path.stat().st_ino for path in lab.rcxlb.runs.iterdir()}
+    assert_one_line(unload_elsewhere(lab, where), 1, why)
+    assert agent.pid(lab) == number
+    assert {path: path.stat().st_ino for path in lab.rcxlb.runs.iterdir()} == left
+    lab.rcxlb("unload")
+    assert not lab.rcxlb.runs.exists()
+
+
+def test_unload_where_nothing_is_makes_no_run_folder(lab):
+    assert_one_line(lab.rcxlb.attempt("unload"), 1, "not loaded")
+    assert not lab.rcxlb.runs.exists()
+
+
+def test_unload_of_leftovers_beside_an_agent_keeps_its_run_folder(lab):
+    """They are in another pin folder, where a load was killed before it steered."""
+    load_from_file(lab)
+    number, names = agent.pid(lab), sorted(lab.rcxlb.runs.iterdir())
+    killed = Rcxlb(lab.host, lab.rcxlb.pins.with_name(f"{lab.tag}-killed"), lab.folder / "run-killed")
+    killed("load", "eth0", "--xdp", "off", "--no-agent")
+    (killed.pins / "steer").unlink()
+    killed.runs = lab.rcxlb.runs
+    assert_one_line(killed.attempt("unload"), 1, "not loaded")
+    assert lab.pins_left() == [str(lab.rcxlb.pins)]
+    assert agent.pid(lab) == number
+    assert sorted(lab.rcxlb.runs.iterdir()) == names
 
 
 def test_two_rcxlb_on_one_interface(lab):

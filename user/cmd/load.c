@@ -164,15 +164,33 @@ const struct command command_load = {
 	.run = run_load,
 };
 
+/*
+ * The agent first, as it would complain about what is taken away under it; before that all that can be known of whether
+ * this will do. The lock is not held meanwhile: an agent that is starting waits for it.
+ */
+static int unload_all(struct error *error)
+{
+	int loaded = dataplane_may_unload(error), err = 0;
+
+	if (loaded < 0)
+		return loaded;
+	if (loaded)
+		err = presence_end(error);
+	if (err)
+		return err;
+	presence_forget();
+	return dataplane_unload(NULL, 0, !loaded && presence_pid(), error);
+}
+
 static int run_unload(const struct arguments *arguments, struct error *error)
 {
 	int err = arguments_expect(arguments, 0, RCXLB_MAX_INTERFACES, "", error);
 
-	if (!err && !arguments->words)
-		err = presence_end(error);
-	if (!err && !arguments->words)
-		presence_forget();
-	return err ? err : dataplane_unload(arguments->word, arguments->words, error);
+	if (err)
+		return err;
+	if (!arguments->words)
+		return unload_all(error);
+	return dataplane_unload(arguments->word, arguments->words, presence_pid(), error);
 }
 
 static const struct option_spec unload_options[] = { OPTIONS_END };

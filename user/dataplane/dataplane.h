@@ -136,8 +136,17 @@ struct load_result {
 /* Loads, attaches and publishes: when it returns 0, steering works. On failure nothing is left of it. */
 int dataplane_load(const struct load_options *options, struct load_result *ret, struct error *error);
 
-/* Takes the guard off these interfaces; with none: takes everything away. Connections stay. -ENOENT: not loaded. */
-int dataplane_unload(const char *const *interfaces, uint32_t count, struct error *error);
+/*
+ * May everything be taken away from here? Changes nothing. 1: yes, 0: rcxlb is not loaded, and something is left of it or
+ * in its place; -ENOENT: there is nothing.
+ */
+int dataplane_may_unload(struct error *error);
+
+/*
+ * Takes the guard off these interfaces; with none: takes everything away. Connections stay. -ENOENT: not loaded.
+ * `keep_run`: what is in the run folder stays, as it is an agent's that watches something else.
+ */
+int dataplane_unload(const char *const *interfaces, uint32_t count, bool keep_run, struct error *error);
 
 /* Something that the dataplane asks of the kernel. Texts are constant. */
 struct feature {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Loading, replacing and unloading the programs.
+ * Loading and replacing the programs.
  *
  * A first load builds everything in a folder beside the real one and renames it; then the steer link is pinned, and
  * only with that rcxlb is loaded. Whoever dies before has changed nothing for any connection, and what he left is
@@ -23,6 +23,7 @@
 #include "dataplane/pending.h"
 #include "dataplane/publish.h"
 #include "dataplane/remember.h"
+#include "dataplane/unload.h"
 #include "rcxlb.skel.h"
 
 #define NEEDS "rcxlb needs root (CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON) and a kernel from 5.17 on"
@@ -161,64 +162,6 @@ static int attach_steer(struct dataplane *dataplane, struct rcxlb_bpf *skel, str
 	return err;
 }
 
-/* Where a first load builds: beside the real folder. */
-static struct place building_place(const struct place *place)
-{
-	struct place building = *place;
-
-	snprintf(building.pins, sizeof(building.pins), "%.*s-new", PATH_MAX - 32, place->pins);
-	return building;
-}
-
-/* Those of the proxied path, who end with their last connection. */
-static void dismiss_workers(struct dataplane *dataplane)
-{
-	struct rcxlb_crew nobody = { .number = RCXLB_CREW_DISMISSED };
-	char path[PATH_MAX];
-
-	dataplane->map[MAP_crew] = bpf_obj_get(place_pin(&dataplane->place, map_names[MAP_crew], path));
-	if (dataplane->map[MAP_crew] >= 0)
-		handle_change_crew(dataplane->map[MAP_crew], &nobody);
-}
-
-/* Takes away what is in a folder of ours: steering first. Needs nothing of it to be whole. */
-static int tear_down(const struct place *place, struct error *error)
-{
-	struct dataplane dataplane = handle_none(place);
-	char path[PATH_MAX];
-	int err = 0;
-
-	if (unlink(place_pin(place, LINK_STEER, path)) && errno != ENOENT)
-		return failed(error, -errno, "cannot remove %s: %s; rcxlb needs root", path, strerror(errno));
-	dataplane.map[MAP_interfaces] = bpf_obj_get(place_pin(place, map_names[MAP_interfaces], path));
-	dataplane.map[MAP_guard_stats] = bpf_obj_get(place_pin(place, map_names[MAP_guard_stats], path));
-	if (dataplane.map[MAP_interfaces] >= 0 && dataplane.map[MAP_guard_stats] >= 0)
-		err = interface_detach_all(&dataplane, error);
-	dismiss_workers(&dataplane);
-	handle_close_maps(&dataplane);
-	if (err)
-		return err;
-	err = place_remove(place->pins);
-	return err ? failed(error, err, "cannot remove %s: %s", place->pins, strerror(-err)) : 0;
-}
-
-/* Removes what a load that was killed left behind. */
-static int clear_leftovers(const struct place *place, bool loaded, struct error *error)
-{
-	struct place building = building_place(place);
-	int ours = handle_is_ours(building.pins, error), err = 0;
-
-	if (ours == -EEXIST && !rmdir(building.pins)) /* killed before the first pin */
-		ours = 0;
-	if (ours > 0)
-		err = tear_down(&building, error);
-	if (ours < 0 || err || loaded)
-		return ours < 0 ? ours : err;
-	pending_remove(place);
-	ours = handle_is_ours(place->pins, error);
-	return ours > 0 ? tear_down(place, error) : ours;
-}
-
 static int make_meta(struct dataplane *dataplane, const struct load_options *options, struct error *error)
 {
 	const uint64_t *given = options->model->hash_key;
@@ -282,7 +225,7 @@ static int build(struct dataplane *dataplane, const struct load_options *options
 
 static int first_load(const struct place *place, const struct load_options *options, struct error *error)
 {
-	struct place building = building_place(place);
+	struct place building = unload_building_place(place);
 	struct dataplane dataplane = handle_none(&building);
 	struct rcxlb_bpf *skel = NULL;
 	struct error ignored;
@@ -296,7 +239,7 @@ static int first_load(const struct place *place, const struct load_options *opti
 		err = attach_steer(&dataplane, skel, error);
 	}
 	if (err)
-		tear_down(&dataplane.place, &ignored);
+		unload_tear_down(&dataplane.place, &ignored);
 	rcxlb_bpf__destroy(skel);
 	handle_close_maps(&dataplane);
 	return err;
@@ -450,106 +393,16 @@ int dataplane_load(const struct load_options *options, struct load_result *ret, 
 	if (dataplane.lock < 0)
 		return dataplane.lock;
 	loaded = handle_is_loaded(&place, error);
-	err = loaded < 0 ? loaded : clear_leftovers(&place, loaded, error);
-	if (!err && !loaded)
+	err = loaded < 0 ? loaded : unload_leftovers(&place, loaded, error);
+	if (!err && !loaded) {
+		pending_remove(&place);
 		remember_nothing(&place);
+	}
 	if (!err)
 		err = loaded ? load_again(&dataplane, options, ret, error) : first_load(&place, options, error);
 	handle_close_maps(&dataplane);
 	if (err && loaded <= 0)
 		place_forget(&place);
-	close(dataplane.lock);
-	return err;
-}
-
-/* A network namespace that ended took its interfaces with it, and the kernel detached steer. */
-static bool is_orphaned(const struct place *place)
-{
-	struct bpf_link_info info = {};
-	__u32 size = sizeof(info);
-	char path[PATH_MAX];
-	int link = bpf_obj_get(place_pin(place, LINK_STEER, path));
-	bool orphaned = link >= 0 && !bpf_obj_get_info_by_fd(link, &info, &size) && !info.netns.netns_ino;
-
-	if (link >= 0)
-		close(link);
-	return orphaned;
-}
-
-/* Who still has the maps open, such as an agent that was started a moment ago, sees that they are nobody's any more. */
-static void mark_gone(struct dataplane *dataplane)
-{
-	__u32 zero = 0;
-
-	dataplane->meta.revision = RCXLB_REVISION_GONE;
-	bpf_map_update_elem(dataplane->map[MAP_meta], &zero, &dataplane->meta, BPF_ANY);
-}
-
-/* Everything, when this is the network namespace that it is in. */
-static int unload_all(struct dataplane *dataplane, struct error *error)
-{
-	int err = is_orphaned(&dataplane->place) ? 0 : handle_open_maps(dataplane, error);
-	bool known = !err;
-
-	if (err == -EPROTO) /* another layout: to unload it is the way out */
-		err = 0;
-	if (!err)
-		err = tear_down(&dataplane->place, error);
-	if (!err && known)
-		mark_gone(dataplane);
-	return err;
-}
-
-static int unload_guards(struct dataplane *dataplane, const char *const *names, uint32_t count, struct error *error)
-{
-	struct rcxlb_interface entry;
-	int index, err;
-
-	err = handle_open_maps(dataplane, error);
-	for (uint32_t i = 0; i < count && !err; i++) {
-		index = interface_index(names[i], error);
-		if (index < 0)
-			return index;
-		if (bpf_map_lookup_elem(dataplane->map[MAP_interfaces], &index, &entry))
-			return failed(error, -ENOENT, "the guard is not on '%s'; see: rcxlb status", names[i]);
-	}
-	for (uint32_t i = 0; i < count && !err; i++) {
-		index = interface_index(names[i], error);
-		err = index < 0 ? index : interface_detach(dataplane, index, error);
-	}
-	return err;
-}
-
-int dataplane_unload(const char *const *interfaces, uint32_t count, struct error *error)
-{
-	struct dataplane dataplane;
-	struct place place;
-	int err, loaded;
-
-	err = place_find(&place, error);
-	if (err)
-		return err;
-	dataplane = handle_none(&place);
-	dataplane.lock = place_lock(&place, true, error);
-	if (dataplane.lock < 0)
-		return dataplane.lock;
-	loaded = handle_is_loaded(&place, error);
-	if (loaded < 0)
-		err = loaded;
-	else if (loaded && count)
-		err = unload_guards(&dataplane, interfaces, count, error);
-	else if (loaded)
-		err = unload_all(&dataplane, error);
-	if (!err && !(loaded && count))
-		err = clear_leftovers(&place, false, error);
-	if (!err && !loaded)
-		err = failed(error, -ENOENT, "rcxlb is not loaded; there is nothing to unload");
-	if (!loaded || (!err && !count)) {
-		pending_remove(&place);
-		remember_nothing(&place);
-		place_forget(&place);
-	}
-	handle_close_maps(&dataplane);
 	close(dataplane.lock);
 	return err;
 }
