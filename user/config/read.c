@@ -214,6 +214,8 @@ static void take_sections(const struct config_key *key, const struct tree_node *
 	}
 	if (!is_kind(key, node, TREE_LIST, mistakes))
 		return;
+	if (!node->first && key->single)
+		mistake(mistakes, node->line, key->name, "the list is empty; give it an entry, or take the key out");
 	for (const struct tree_node *entry = node->first; entry && !mistakes->more; entry = entry->next)
 		take_section(key, entry, to, mistakes);
 }

@@ -46,7 +46,7 @@ struct config_key {
 
 	enum config_kind kind;
 	bool needed; /* a section without it is an error */
-	bool single; /* a list may be written as its only entry */
+	bool single; /* a list may be written as its only entry; one without an entry is an error */
 };
 
 /* All keys; those of one section stand together, and a section behind the one that it is in. */
