@@ -5,6 +5,7 @@ import json
 import pytest
 
 from harness.rcxlb import configured
+from harness.refusing import LINK_CREATE, MAP_CREATE, MAP_UPDATE, PROG_LOAD, refusing
 
 LONG = "x" * 200
 
@@ -214,3 +215,30 @@ def test_status_of_nothing(lab):
     status = json.loads(lab.rcxlb("status", "--json"))
     assert status["loaded"] is False
     assert not status["services"]
+
+
+# A command of bpf(2) that the kernel refuses as it refuses what it does not know: commands, and what they say.
+REFUSED = [
+    ("attaching", LINK_CREATE, ["load", "eth0", "--no-agent"], "cannot attach the program"),
+    ("loading", PROG_LOAD, ["load", "eth0", "--no-agent"], "kernel"),
+    ("doctor", MAP_CREATE, ["doctor"], "cannot steer here"),
+]
+REFUSED_LATER = [
+    ("the guard", PROG_LOAD, ["load", "eth0", "--xdp", "native", "--no-agent"], "the driver of 'eth0'"),
+    ("a change", MAP_UPDATE, ["backends", "add", "127.0.0.1:3001"], "the kernel refused a change"),
+]
+
+
+@pytest.mark.parametrize("command, words, says", [pytest.param(*row[1:], id=row[0]) for row in REFUSED])
+def test_what_the_kernel_calls_invalid_is_no_wrong_usage(lab, command, words, says):
+    result = lab.rcxlb.attempt(*words, before=refusing(command))
+    assert result.code == 1 and says in result.err and len(result.err.splitlines()) == 1, str(result)
+    assert lab.pins_left() == []
+
+
+@pytest.mark.parametrize("command, words, says", [pytest.param(*row[1:], id=row[0]) for row in REFUSED_LATER])
+def test_what_the_kernel_calls_invalid_later_is_no_wrong_usage(lab, command, words, says):
+    lab.load()
+    lab.rcxlb("unload", "eth0")
+    assert_one_line(lab.rcxlb.attempt(*words, before=refusing(command)), 1, says)
+    assert not lab.rcxlb.status()["interfaces"]

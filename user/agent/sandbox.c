@@ -198,7 +198,7 @@ static int filter_calls(enum sandbox_role role, struct error *error)
 	if (!err)
 		err = seccomp_load(filter);
 	seccomp_release(filter);
-	return err ? failed(error, err, "cannot restrict the process's system calls: %s", strerror(-err)) : 0;
+	return err ? failed_in_kernel(error, err, "cannot restrict the process's system calls: %s", strerror(-err)) : 0;
 }
 
 static int set_capabilities(uint64_t permitted_set, uint64_t effective)
@@ -234,7 +234,7 @@ static int change_user(struct error *error)
 			      "' to run the agent as; make one: useradd --system " SANDBOX_USER);
 	if (setgroups(0, NULL) || setresgid(user->pw_gid, user->pw_gid, user->pw_gid) ||
 	    setresuid(user->pw_uid, user->pw_uid, user->pw_uid))
-		return failed(error, -errno, "cannot become the user '%s': %s", name, strerror(errno));
+		return failed_in_kernel(error, -errno, "cannot become the user '%s': %s", name, strerror(errno));
 	return 0;
 }
 
@@ -258,7 +258,7 @@ static int give_up_capabilities(struct error *error)
 		kept = 0;
 	if (!err)
 		err = set_capabilities(kept, kept);
-	return err ? failed(error, err, "cannot give up capabilities: %s", strerror(-err)) : 0;
+	return err ? failed_in_kernel(error, err, "cannot give up capabilities: %s", strerror(-err)) : 0;
 }
 
 int sandbox_enter(enum sandbox_role role, struct error *error)
@@ -274,6 +274,6 @@ int sandbox_enter(enum sandbox_role role, struct error *error)
 	if (err)
 		return err;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		return failed(error, -errno, "cannot forbid new privileges: %s", strerror(errno));
+		return failed_in_kernel(error, -errno, "cannot forbid new privileges: %s", strerror(errno));
 	return filter_calls(role, error);
 }

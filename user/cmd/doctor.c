@@ -53,8 +53,8 @@ static int run(const struct arguments *arguments, struct error *error)
 		print_for_people(features);
 	if (err || !missing)
 		return err;
-	return failed(error, missing->err, "rcxlb cannot steer here: no %s (%s), which is needed for %s", missing->name,
-		      strerror(-missing->err), missing->purpose);
+	return failed_in_kernel(error, missing->err, "rcxlb cannot steer here: no %s (%s), which is needed for %s",
+				missing->name, strerror(-missing->err), missing->purpose);
 }
 
 static const struct option_spec options[] = { OPTION_JSON, OPTIONS_END };

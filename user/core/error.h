@@ -3,6 +3,8 @@
 #ifndef CORE_ERROR_H
 #define CORE_ERROR_H
 
+#include <errno.h>
+
 struct error {
 	char text[512];
 };
@@ -12,5 +14,11 @@ void error_set(struct error *error, const char *format, ...) __attribute__((form
 
 /* Writes the sentence and is `err`, a negative errno. A macro, so that the compiler sees that it is not 0. */
 #define failed(error, err, ...) (error_set(error, __VA_ARGS__), (err))
+
+/*
+ * The same of what the kernel answered. Its EINVAL is not ours, which means wrong usage: it is something that the kernel,
+ * or a driver, does not know.
+ */
+#define failed_in_kernel(error, err, ...) (error_set(error, __VA_ARGS__), (err) == -EINVAL ? -ENOTSUP : (err))
 
 #endif

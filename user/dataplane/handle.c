@@ -94,8 +94,8 @@ static int open_map(struct dataplane *dataplane, int which, struct error *error)
 	int map = bpf_obj_get(place_pin(&dataplane->place, map_names[which], path));
 
 	if (map < 0)
-		return failed(error, map, "cannot open %s: %s%s", path, strerror(-map),
-			      map == -EPERM ? "; rcxlb needs root (CAP_BPF)" : "");
+		return failed_in_kernel(error, map, "cannot open %s: %s%s", path, strerror(-map),
+					map == -EPERM ? "; rcxlb needs root (CAP_BPF)" : "");
 	dataplane->map[which] = map;
 	return 0;
 }
@@ -210,7 +210,7 @@ static int open_iterator(struct dataplane *dataplane, int which, struct error *e
 		return link;
 	link = bpf_obj_get(place_pin(&dataplane->place, iterator_names[which], path));
 	if (link < 0)
-		return failed(error, link, "cannot open %s: %s", path, strerror(-link));
+		return failed_in_kernel(error, link, "cannot open %s: %s", path, strerror(-link));
 	dataplane->iterator[which] = link;
 	return link;
 }
@@ -237,7 +237,8 @@ long handle_iterate(struct dataplane *dataplane, enum dataplane_iterator which, 
 		return fd;
 	fd = bpf_iter_create(fd);
 	if (fd < 0)
-		return failed(error, fd, "cannot run the program `%s`: %s", iterator_names[which], strerror(-fd));
+		return failed_in_kernel(error, fd, "cannot run the program `%s`: %s", iterator_names[which],
+					strerror(-fd));
 	for (;;) {
 		bool room = got < size;
 		ssize_t n = room ? read(fd, (char *)to + got, size - got) : read(fd, spill, sizeof(spill));

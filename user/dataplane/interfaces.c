@@ -193,15 +193,17 @@ static int attach(struct dataplane *dataplane, uint32_t index, enum xdp_choice x
 static int say_why(const char *name, enum xdp_choice xdp, int err, struct error *error)
 {
 	if (err == -EBUSY || err == -EEXIST)
-		return failed(error, err,
-			      "'%s' has an XDP program that leaves no room for another: remove it (ip link set %s "
-			      "xdp off), or load with --xdp off",
-			      name, name);
+		return failed_in_kernel(
+		    error, err,
+		    "'%s' has an XDP program that leaves no room for another: remove it (ip link set %s "
+		    "xdp off), or load with --xdp off",
+		    name, name);
 	if (xdp == XDP_NATIVE)
-		return failed(error, err, "the driver of '%s' takes no native XDP program (%s): load with --xdp auto",
-			      name, strerror(-err));
-	return failed(error, err, "cannot attach XDP to '%s': %s; load with --xdp off to do without", name,
-		      strerror(-err));
+		return failed_in_kernel(error, err,
+					"the driver of '%s' takes no native XDP program (%s): load with --xdp auto",
+					name, strerror(-err));
+	return failed_in_kernel(error, err, "cannot attach XDP to '%s': %s; load with --xdp off to do without", name,
+				strerror(-err));
 }
 
 int interface_attach(struct dataplane *dataplane, const char *name, enum xdp_choice xdp, bool again,
@@ -222,8 +224,8 @@ int interface_attach(struct dataplane *dataplane, const char *name, enum xdp_cho
 	strcpy(entry.name, name);
 	err = bpf_map_update_elem(map, &index, &entry, BPF_ANY);
 	if (err)
-		return failed(error, err, "no room for interface '%s', there are %d already: %s", name,
-			      RCXLB_MAX_INTERFACES, strerror(-err));
+		return failed_in_kernel(error, err, "no room for interface '%s', there are %d already: %s", name,
+					RCXLB_MAX_INTERFACES, strerror(-err));
 	err = detach(dataplane, index);
 	if (!err && xdp != XDP_OFF)
 		err = attach(dataplane, index, xdp, &entry.mode);
@@ -244,8 +246,8 @@ int interface_detach(struct dataplane *dataplane, uint32_t index, struct error *
 	tell_libxdp_where(&dataplane->place);
 	err = detach(dataplane, index);
 	if (err)
-		return failed(error, err, "cannot take the guard off '%s': %s",
-			      if_indextoname(index, name) ? name : "?", strerror(-err));
+		return failed_in_kernel(error, err, "cannot take the guard off '%s': %s",
+					if_indextoname(index, name) ? name : "?", strerror(-err));
 	bpf_map_delete_elem(dataplane->map[MAP_interfaces], &index);
 	return 0;
 }

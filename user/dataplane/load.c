@@ -57,10 +57,7 @@ static struct bpf_program *program_of(struct rcxlb_bpf *skel, const char *name)
 	return bpf_object__find_program_by_name(skel->obj, name);
 }
 
-/*
- * The kernel did not take the programs: which of the things that they need does it not have? Its EINVAL is not ours,
- * which means a wrong command line.
- */
+/* The kernel did not take the programs: which of the things that they need does it not have? */
 static int say_what_is_missing(int err, struct error *error)
 {
 	struct feature features[FEATURES];
@@ -68,15 +65,14 @@ static int say_what_is_missing(int err, struct error *error)
 
 	snprintf(complaint, sizeof(complaint), "%s", handle_complaint());
 	dataplane_probe(features);
-	err = err == -EINVAL ? -ENOTSUP : err;
 	for (int i = 0; i < FEATURES; i++)
 		if (features[i].needed && features[i].err && strcmp(features[i].name, "programs"))
-			return failed(error, err,
-				      "the kernel does not have, or not permit, %s (%s): it is needed for %s; " NEEDS,
-				      features[i].name, strerror(-features[i].err), features[i].purpose);
-	return failed(error, err,
-		      "the kernel did not take the BPF programs (%s%s%s): " NEEDS "; --verbose shows what it said",
-		      strerror(-err), complaint[0] ? "; " : "", complaint);
+			return failed_in_kernel(
+			    error, err, "the kernel does not have, or not permit, %s (%s): it is needed for %s; " NEEDS,
+			    features[i].name, strerror(-features[i].err), features[i].purpose);
+	return failed_in_kernel(
+	    error, err, "the kernel did not take the BPF programs (%s%s%s): " NEEDS "; --verbose shows what it said",
+	    strerror(-err), complaint[0] ? "; " : "", complaint);
 }
 
 /* Loads the programs, on the maps that the handle has; makes those that it has not. */
@@ -87,7 +83,7 @@ static int load_programs(struct dataplane *dataplane, struct rcxlb_bpf **ret, st
 
 	if (!skel) {
 		err = errno ? -errno : -ENOMEM;
-		return failed(error, err, "cannot open the BPF programs: %s", strerror(-err));
+		return failed_in_kernel(error, err, "cannot open the BPF programs: %s", strerror(-err));
 	}
 	skel->rodata->netns_cookie = dataplane->meta.netns_cookie;
 	handle_tell_kernel(skel);
@@ -120,7 +116,9 @@ static int pin_maps(struct dataplane *dataplane, struct error *error)
 	err = bpf_map_update_elem(dataplane->map[MAP_meta], &zero, &dataplane->meta, BPF_ANY);
 	for (int i = 0; i < MAPS && !err; i++)
 		err = bpf_obj_pin(dataplane->map[i], place_pin(&dataplane->place, map_names[i], path));
-	return err ? failed(error, err, "cannot pin the maps in %s: %s", dataplane->place.pins, strerror(-err)) : 0;
+	return err ? failed_in_kernel(error, err, "cannot pin the maps in %s: %s", dataplane->place.pins,
+				      strerror(-err))
+		   : 0;
 }
 
 /* Pins a link that was just made, or says why it could not be made. Takes it. */
@@ -131,7 +129,7 @@ static int pin_link(struct dataplane *dataplane, struct bpf_link *link, const ch
 
 	if (link)
 		bpf_link__destroy(link); /* closes the descriptor; the pin keeps it attached */
-	return err ? failed(error, err, "cannot attach the program `%s`: %s", name, strerror(-err)) : 0;
+	return err ? failed_in_kernel(error, err, "cannot attach the program `%s`: %s", name, strerror(-err)) : 0;
 }
 
 /* Before steer: what these do not see is not known later. */
@@ -254,7 +252,7 @@ static int replace_program(struct dataplane *dataplane, struct bpf_program *prog
 	err = fd < 0 ? fd : bpf_link_update(fd, bpf_program__fd(program), NULL);
 	if (fd >= 0)
 		close(fd);
-	return err ? failed(error, err, "cannot replace the program of %s: %s", path, strerror(-err)) : 0;
+	return err ? failed_in_kernel(error, err, "cannot replace the program of %s: %s", path, strerror(-err)) : 0;
 }
 
 /* The guard again on all interfaces that have it, as it was. */
@@ -292,7 +290,7 @@ static int replace_watch(struct dataplane *dataplane, struct error *error)
 	err = bpf_obj_pin(dataplane->map[MAP_watch], draft);
 	if (!err && rename(draft, path))
 		err = -errno;
-	return err ? failed(error, err, "cannot replace %s: %s", path, strerror(-err)) : 0;
+	return err ? failed_in_kernel(error, err, "cannot replace %s: %s", path, strerror(-err)) : 0;
 }
 
 /* Each link changes over at once; one that is cut short is completed by loading again, as the build is noted last. */
@@ -323,7 +321,7 @@ static int replace(struct dataplane *dataplane, const char *version, struct erro
 	memset(dataplane->meta.version, 0, sizeof(dataplane->meta.version));
 	strncpy(dataplane->meta.version, version, sizeof(dataplane->meta.version) - 1);
 	err = bpf_map_update_elem(dataplane->map[MAP_meta], &zero, &dataplane->meta, BPF_ANY);
-	return err ? failed(error, err, "cannot note the new version: %s", strerror(-err)) : 0;
+	return err ? failed_in_kernel(error, err, "cannot note the new version: %s", strerror(-err)) : 0;
 }
 
 /* Where it listens; how it chooses stays when it is there already. */

@@ -126,8 +126,9 @@ static int mount_bpffs(const struct place *place, struct error *error)
 		    "no bpffs is mounted here, and one that this command mounts would end with it (ip netns exec "
 		    "does that); use: nsenter --net=/run/netns/NAME rcxlb load ...");
 	if (mount("bpf", BPFFS, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700"))
-		return failed(error, -errno, "cannot mount a bpffs at " BPFFS ": %s; rcxlb needs root (CAP_SYS_ADMIN)",
-			      strerror(errno));
+		return failed_in_kernel(error, -errno,
+					"cannot mount a bpffs at " BPFFS ": %s; rcxlb needs root (CAP_SYS_ADMIN)",
+					strerror(errno));
 	return 0;
 }
 

@@ -30,7 +30,7 @@ static int write_backend(struct dataplane *dataplane, uint32_t id, const struct 
 
 	err = bpf_map_lookup_elem(map, &id, &present);
 	if (err)
-		return failed(error, err, REFUSED("backends", err));
+		return failed_in_kernel(error, err, REFUSED("backends", err));
 	value = present;
 	if (!endpoint_equal(&present.endpoint, &wished->endpoint)) {
 		value.endpoint = wished->endpoint;
@@ -47,7 +47,7 @@ static int write_backend(struct dataplane *dataplane, uint32_t id, const struct 
 	if (value.generation != present.generation && present.generation && answers_clear_backend(dataplane, id))
 		return failed(error, -ENOMEM, REFUSED("answers", -ENOMEM));
 	err = bpf_map_update_elem(map, &id, &value, BPF_ANY);
-	return err ? failed(error, err, REFUSED("backends", err)) : 0;
+	return err ? failed_in_kernel(error, err, REFUSED("backends", err)) : 0;
 }
 
 /* With `used` those of the model, else those that are not in it. */
@@ -114,7 +114,7 @@ static int write_addresses(struct dataplane *dataplane, const struct addresses *
 	for (uint32_t i = 0; i < wished->count && !err; i++)
 		if (bpf_map_lookup_elem(map, &wished->entry[i].endpoint, &present) || present != wished->entry[i].id)
 			err = bpf_map_update_elem(map, &wished->entry[i].endpoint, &wished->entry[i].id, BPF_ANY);
-	return err ? failed(error, err, REFUSED("addresses", err)) : 0;
+	return err ? failed_in_kernel(error, err, REFUSED("addresses", err)) : 0;
 }
 
 /* Removes the keys of a hash map that `keep` does not say yes to. */
@@ -182,7 +182,7 @@ static int write_services(struct dataplane *dataplane, const struct model *model
 			    memcmp(&present, &value, sizeof(value)))
 				err = bpf_map_update_elem(map, &service->listen[k], &value, BPF_ANY);
 	}
-	return err ? failed(error, err, REFUSED("services", err)) : 0;
+	return err ? failed_in_kernel(error, err, REFUSED("services", err)) : 0;
 }
 
 /* What user space alone reads. */
@@ -192,15 +192,15 @@ static int write_notes(struct dataplane *dataplane, const struct model *model, s
 	int err = bpf_map_update_elem(dataplane->map[MAP_settings], &zero, &model->settings, BPF_ANY);
 
 	if (err)
-		return failed(error, err, REFUSED("settings", err));
+		return failed_in_kernel(error, err, REFUSED("settings", err));
 	for (uint32_t i = 0; i < RCXLB_MAX_SERVICES; i++)
 		for (int k = 0; k < NOTES; k++) {
 			const char *note = (const char *)&model->service[i] + notes[k].at;
 
 			err = bpf_map_update_elem(dataplane->map[notes[k].map], &i, note, BPF_ANY);
 			if (err)
-				return failed(error, err, "the kernel refused a change of the map `%s`: %s",
-					      map_names[notes[k].map], strerror(-err));
+				return failed_in_kernel(error, err, "the kernel refused a change of the map `%s`: %s",
+							map_names[notes[k].map], strerror(-err));
 		}
 	return 0;
 }
@@ -214,7 +214,7 @@ static int raise_revision(struct dataplane *dataplane, const struct model *model
 	memcpy(dataplane->meta.hash_key, model->hash_key, sizeof(dataplane->meta.hash_key));
 	dataplane->meta.revision++;
 	err = bpf_map_update_elem(dataplane->map[MAP_meta], &zero, &dataplane->meta, BPF_ANY);
-	return err ? failed(error, err, REFUSED("meta", err)) : 0;
+	return err ? failed_in_kernel(error, err, REFUSED("meta", err)) : 0;
 }
 
 /* The type of tables, so that bpftool shows their fields; without it they work as well. */
@@ -284,7 +284,7 @@ static int write_table(struct dataplane *dataplane, const struct model *model, u
 		err = put_table(dataplane, service, table, NULL);
 	if (btf >= 0)
 		close(btf);
-	return err ? failed(error, err, REFUSED("tables", err)) : 0;
+	return err ? failed_in_kernel(error, err, REFUSED("tables", err)) : 0;
 }
 
 static bool same_table(const struct model *a, const struct model *b, uint32_t service)
@@ -328,12 +328,12 @@ static int clear_counters(struct dataplane *dataplane, uint32_t service, struct 
 	err = bpf_map_update_elem(dataplane->map[MAP_exits], &service, none, BPF_ANY);
 	free(none);
 	if (err)
-		return failed(error, err, REFUSED("exits", err));
+		return failed_in_kernel(error, err, REFUSED("exits", err));
 	err = bpf_map_update_elem(dataplane->map[MAP_tallies], &service, &idle, BPF_ANY);
 	if (err)
-		return failed(error, err, REFUSED("tallies", err));
+		return failed_in_kernel(error, err, REFUSED("tallies", err));
 	err = answers_clear_service(dataplane, service);
-	return err ? failed(error, err, REFUSED("answers", err)) : 0;
+	return err ? failed_in_kernel(error, err, REFUSED("answers", err)) : 0;
 }
 
 /* Of a service that is gone. Looked up first: each deletion waits until no program is running. */
@@ -346,7 +346,7 @@ static int clear_service(struct dataplane *dataplane, uint32_t service, struct e
 		return 0;
 	err = bpf_map_delete_elem(map, &service);
 	if (err && err != -ENOENT)
-		return failed(error, err, REFUSED("tables", err));
+		return failed_in_kernel(error, err, REFUSED("tables", err));
 	return clear_counters(dataplane, service, error);
 }
 
@@ -355,7 +355,7 @@ static int clear_services(struct dataplane *dataplane, const struct model *model
 	int err = prune(dataplane->map[MAP_services], is_listen, model);
 
 	if (err)
-		return failed(error, err, REFUSED("services", err));
+		return failed_in_kernel(error, err, REFUSED("services", err));
 	for (uint32_t i = 0; i < RCXLB_MAX_SERVICES && !err; i++)
 		if (!model->service[i].name[0])
 			err = clear_service(dataplane, i, error);
@@ -389,7 +389,7 @@ static int apply(struct dataplane *dataplane, const struct model *present, const
 	if (!err) {
 		err = prune(dataplane->map[MAP_addresses], is_address, addresses);
 		if (err)
-			error_set(error, REFUSED("addresses", err));
+			err = failed_in_kernel(error, err, REFUSED("addresses", err));
 	}
 	if (!err)
 		err = handle_iterate(dataplane, ITERATOR_collect, NULL, 0, error);

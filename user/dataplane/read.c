@@ -60,7 +60,8 @@ static int read_notes(struct dataplane *dataplane, struct model *model, struct e
 			err = bpf_map_lookup_elem(dataplane->map[notes[k].map], &i,
 						  (char *)&model->service[i] + notes[k].at);
 	}
-	return err ? failed(error, err, "cannot read the services' members and checks: %s", strerror(-err)) : 0;
+	return err ? failed_in_kernel(error, err, "cannot read the services' members and checks: %s", strerror(-err))
+		   : 0;
 }
 
 static int read_backends(struct dataplane *dataplane, struct model *model, struct error *error)
@@ -71,7 +72,7 @@ static int read_backends(struct dataplane *dataplane, struct model *model, struc
 		int err = bpf_map_lookup_elem(dataplane->map[MAP_backends], &id, &value);
 
 		if (err)
-			return failed(error, err, "cannot read the map `backends`: %s", strerror(-err));
+			return failed_in_kernel(error, err, "cannot read the map `backends`: %s", strerror(-err));
 		model->backend[id] = (struct model_backend){
 			.used = value.flags & RCXLB_BACKEND_USED,
 			.draining = value.flags & RCXLB_BACKEND_DRAINING,
@@ -140,7 +141,8 @@ static int read_backend_facts(struct dataplane *dataplane, struct facts *facts, 
 		if (!err)
 			err = bpf_map_lookup_elem(dataplane->map[MAP_health], &id, &health);
 		if (err)
-			return failed(error, err, "cannot read the facts about %s: %s", backend.text, strerror(-err));
+			return failed_in_kernel(error, err, "cannot read the facts about %s: %s", backend.text,
+						strerror(-err));
 		if (to->load.generation != backend.generation) /* of the id's former owner */
 			to->load = (struct rcxlb_load){ .generation = backend.generation };
 		to->down = is_down(&health);
@@ -161,7 +163,7 @@ int dataplane_active(struct dataplane *dataplane, uint32_t backend, uint32_t *re
 	if (!err)
 		err = bpf_map_lookup_elem(dataplane->map[MAP_load], &backend, &load);
 	if (err)
-		return failed(error, err, "cannot read the load of backend %u: %s", backend, strerror(-err));
+		return failed_in_kernel(error, err, "cannot read the load of backend %u: %s", backend, strerror(-err));
 	*ret = load.generation == present.generation ? load.active : 0;
 	return 0;
 }
@@ -210,7 +212,7 @@ static int read_sum(int map, uint32_t key, uint64_t *to, uint32_t numbers, struc
 	for (uint32_t i = 0; i < cpus * numbers && !err; i++)
 		to[i % numbers] += each[i];
 	free(each);
-	return err ? failed(error, err, "cannot read the counters: %s", strerror(-err)) : 0;
+	return err ? failed_in_kernel(error, err, "cannot read the counters: %s", strerror(-err)) : 0;
 }
 
 static int read_counters(struct dataplane *dataplane, struct facts *facts, struct error *error)

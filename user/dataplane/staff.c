@@ -89,7 +89,9 @@ int staff_bury(struct dataplane *dataplane, bool (*lives)(uint32_t pid, uint64_t
 	if (count)
 		err = bury(dataplane, dead);
 	free(dead);
-	return err ? failed(error, err, "cannot remove what a dead worker left in `peers`: %s", strerror(-err)) : count;
+	return err ? failed_in_kernel(error, err, "cannot remove what a dead worker left in `peers`: %s",
+				      strerror(-err))
+		   : count;
 }
 
 uint32_t staff_in_charge(const struct dataplane *dataplane)
@@ -139,7 +141,7 @@ int staff_facts(const struct dataplane *dataplane, struct facts *to, struct erro
 	for (uint32_t i = 0; i < RCXLB_MAX_SERVICES && !err; i++)
 		err = bpf_map_lookup_elem(dataplane->map[MAP_tallies], &i, &to->tally[i]);
 	if (err)
-		return failed(error, err, "cannot read what the workers count: %s", strerror(-err));
+		return failed_in_kernel(error, err, "cannot read what the workers count: %s", strerror(-err));
 	while (!bpf_map_get_next_key(dataplane->map[MAP_staff], former, &pid)) {
 		former = &pid;
 		if (!bpf_map_lookup_elem(dataplane->map[MAP_staff], &pid, &worker))

@@ -49,7 +49,7 @@ int unload_tear_down(const struct place *place, struct error *error)
 	if (err)
 		return err;
 	err = place_remove(place->pins);
-	return err ? failed(error, err, "cannot remove %s: %s", place->pins, strerror(-err)) : 0;
+	return err ? failed_in_kernel(error, err, "cannot remove %s: %s", place->pins, strerror(-err)) : 0;
 }
 
 int unload_leftovers(const struct place *place, bool loaded, struct error *error)

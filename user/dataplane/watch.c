@@ -113,7 +113,7 @@ int watch_follow(struct watch *watch, uint64_t *revision, struct model *ret, str
 	int err = bpf_map_lookup_elem(watch->dataplane->map[MAP_meta], &zero, &meta);
 
 	if (err)
-		return failed(error, err, "cannot read the map `meta`: %s", strerror(-err));
+		return failed_in_kernel(error, err, "cannot read the map `meta`: %s", strerror(-err));
 	if (meta.revision == *revision)
 		return 0;
 	if (meta.revision == RCXLB_REVISION_GONE)

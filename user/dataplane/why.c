@@ -22,12 +22,13 @@ static int program_of_link(struct dataplane *dataplane, struct error *error)
 
 	link = bpf_obj_get(place_pin(&dataplane->place, LINK_STEER, path));
 	if (link < 0)
-		return failed(error, link, "cannot open %s: %s", path, strerror(-link));
+		return failed_in_kernel(error, link, "cannot open %s: %s", path, strerror(-link));
 	err = bpf_obj_get_info_by_fd(link, &info, &size);
 	close(link);
 	program = err ? err : bpf_prog_get_fd_by_id(info.prog_id);
-	return program < 0 ? failed(error, program, "cannot open the program of %s: %s", path, strerror(-program))
-			   : program;
+	return program < 0
+		   ? failed_in_kernel(error, program, "cannot open the program of %s: %s", path, strerror(-program))
+		   : program;
 }
 
 /* The packet that a client would send, without an interface that it came in by: a question. */
@@ -72,6 +73,6 @@ int dataplane_why(struct dataplane *dataplane, const struct rcxlb_endpoint *clie
 	}
 	close(program);
 	if (err)
-		return failed(error, err, "the steer program cannot be asked: %s", strerror(-err));
+		return failed_in_kernel(error, err, "the steer program cannot be asked: %s", strerror(-err));
 	return failed(error, -ENOENT, "the steer program knows no service at %s", endpoint_format(local, text));
 }

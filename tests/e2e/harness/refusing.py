@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A kernel that does not know one command of bpf(2), and answers it as it answers what it does not know: EINVAL. As a
+program: refusing.py NUMBER COMMAND..."""
+import ctypes
+import os
+import platform
+import struct
+import sys
+
+MAP_CREATE, MAP_UPDATE, PROG_LOAD, LINK_CREATE = 0, 2, 5, 28  # enum bpf_cmd
+
+_EINVAL = 22
+_BPF = {"x86_64": 321, "aarch64": 280}
+_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
+_LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06
+_ALLOW, _ERRNO = 0x7fff0000, 0x00050000
+
+
+def refusing(command):
+    """What stands in front of a program, for which the kernel is such a one."""
+    return [sys.executable, "-I", "-S", __file__, str(command)]
+
+
+def _refuse(command):
+    steps = [
+        (_LOAD, 0, 0, 0),  # the number of the system call
+        (_EQUAL, 0, 3, _BPF[platform.machine()]),
+        (_LOAD, 0, 0, 16),  # the lower half of its first argument
+        (_EQUAL, 0, 1, command),
+        (_RETURN, 0, 0, _ERRNO | _EINVAL),
+        (_RETURN, 0, 0, _ALLOW),
+    ]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+    program = struct.pack("HxxxxxxP", len(steps), ctypes.addressof(code))
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, program, 0, 0):
+        raise OSError(ctypes.get_errno(), "seccomp")
+
+
+if __name__ == "__main__":
+    _refuse(int(sys.argv[1]))
+    os.execvp(sys.argv[2], sys.argv[2:])
