@@ -223,6 +223,21 @@ def test_another_build_replaces_it(lab):
     end(lab, agent.pid(lab))
 
 
+@needs_other
+def test_another_build_replaces_it_also_after_a_load_that_failed(lab):
+    """The first load replaces the programs, and fails afterwards; to the second one they are its own."""
+    number = agent.load(lab, 3001)
+    lab.rcxlb("services", "add", "web", "--listen", "*:3100")
+    other = other_build(lab)
+    assert "3100" in other.attempt("load", "eth0", "--listen", "*:3100").err
+    other("load", "eth0")
+    assert not agent.is_alive(number)
+    present = agent.pid(lab)
+    assert os.readlink(f"/proc/{present}/exe") == str(settings.OTHER_BINARY)
+    other("load", "eth0")
+    assert agent.pid(lab) == present
+
+
 def test_of_many_loads_at_once_one_starts_it(lab):
     for _ in range(scaled(3)):
         running = [lab.rcxlb.popen("load", "eth0") for _ in range(10)]

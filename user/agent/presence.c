@@ -94,12 +94,44 @@ int presence_await(struct error *error)
 	return failed(error, -ECHILD, "another command was starting the agent, and it ended; load again");
 }
 
-/* The starting one first: others wait there until this one is the agent, or is not. */
+bool presence_is_other(void)
+{
+	char version[sizeof(RCXLB_VERSION)] = "";
+	int fd = presence_pid() ? open_lock(0) : -1;
+	ssize_t length;
+
+	if (fd < 0)
+		return false;
+	length = pread(fd, version, sizeof(version), 0);
+	close(fd);
+	return length != sizeof(version) || memcmp(version, RCXLB_VERSION, sizeof(version));
+}
+
+/* Where it cannot be written, the next load replaces an agent that could have stayed. */
+static void note_version(int fd)
+{
+	bool noted = !ftruncate(fd, 0) && pwrite(fd, RCXLB_VERSION, sizeof(RCXLB_VERSION), 0) > 0;
+
+	(void)noted;
+}
+
+/*
+ * The starting one first: others wait there until this one is the agent, or is not. The version is there before the
+ * other one is held, so that nobody sees an agent without it.
+ */
 static int lock_both(int fd)
 {
+	struct flock alive = lock_of(BYTE_ALIVE, F_WRLCK);
 	int err = lock_byte(fd, BYTE_STARTING, F_WRLCK, F_SETLKW);
 
-	return err ? err : lock_byte(fd, BYTE_ALIVE, F_WRLCK, F_SETLK);
+	if (err)
+		return err;
+	if (fcntl(fd, F_GETLK, &alive))
+		return -errno;
+	if (alive.l_type != F_UNLCK)
+		return -EBUSY;
+	note_version(fd);
+	return lock_byte(fd, BYTE_ALIVE, F_WRLCK, F_SETLK);
 }
 
 /* A file that an unload removed in between would be a lock that nobody else sees. */

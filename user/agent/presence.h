@@ -6,12 +6,16 @@
 #ifndef AGENT_PRESENCE_H
 #define AGENT_PRESENCE_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "core/error.h"
 
 /* The pid of the agent, 0 when there is none. */
 pid_t presence_pid(void);
+
+/* Is there an agent, and is it of another version than this program? One that does not tell is. */
+bool presence_is_other(void);
 
 /*
  * This process is the agent from now on, and is starting. A descriptor to be kept open, or -errno: -EBUSY when there is

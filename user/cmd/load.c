@@ -97,13 +97,16 @@ static int load_file(const char *file, const struct config *config, const struct
 	return result->was_loaded ? reload_from(file, config, interfaces, false, error) : remember(file, error);
 }
 
-/* One of another version makes way; what is checked goes on from where it was. */
+/*
+ * One of another version makes way, also when the load that replaced the programs did not come as far as this; what is
+ * checked goes on from where it was.
+ */
 static int start_agent(const struct arguments *arguments, bool replaced, struct error *error)
 {
 	bool foreground = argument(arguments, "--foreground");
 	int err = 0;
 
-	if (replaced || foreground)
+	if (replaced || foreground || presence_is_other())
 		err = presence_end(error);
 	if (err || argument(arguments, "--no-agent"))
 		return err;
