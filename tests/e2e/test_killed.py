@@ -2,15 +2,17 @@
 """The command line is killed at random moments: the state is the one before or the one after, and open connections
 stay open."""
 import random
+import signal
 import subprocess
 import time
 
 import pytest
 
-from harness.kernel import held_by, still_there
+from harness.kernel import held_by, still_there, xdp_attached
 from harness.lab import HOST4
 from harness.poll import wait_until
 from harness.rcxlb import Rcxlb, configured
+from harness.refusing import PROG_LOAD, killing
 from harness.settings import BINARY, COMMAND_SECONDS, OTHER_BINARY, scaled
 
 OPEN = 100
@@ -95,6 +97,24 @@ def test_killed_while_loading_again(lab):
     lab.rcxlb(*words)
     assert held_by(lab.rcxlb.pins) == held
     assert_all_echo(connections)
+
+
+@pytest.mark.parametrize("again", [["load", "eth0", "--no-agent"], ["reload"]], ids=" ".join)
+def test_a_guard_that_was_begun_is_attached_by_the_next(lab, again):
+    """Killed when it was noted, and before anything was attached."""
+    lab.load()
+    config = lab.folder / "rcxlb.yaml"
+    config.write_text(lab.rcxlb("config"), encoding="ascii")
+    lab.rcxlb("reload", "-c", config)
+    lab.rcxlb("unload", "eth0")
+    words = lab.rcxlb.words("load", "eth0", "--no-agent", before=killing(PROG_LOAD))
+    with lab.host.entered():
+        done = subprocess.run(words, env=lab.rcxlb.environment(), capture_output=True, check=False)
+    assert done.returncode == -signal.SIGSYS, done
+    assert not xdp_attached(lab.host)
+    lab.rcxlb(*again)
+    assert xdp_attached(lab.host)
+    assert lab.rcxlb.status()["interfaces"][0]["xdp"] != "off"
 
 
 def test_killed_while_loading(lab):

@@ -136,6 +136,48 @@ def test_the_guard_is_attached_as_asked(lab, mode, shown):
     assert xdp_attached(lab.host)
 
 
+def guard(lab):
+    """How it is attached, as status says; that must be so."""
+    shown = lab.rcxlb.status()["interfaces"]
+    assert [entry["xdp"] != "off" for entry in shown] == [bool(xdp_attached(lab.host))]
+    return shown[0]["xdp"]
+
+
+def test_loading_again_attaches_the_guard_as_it_says(lab):
+    lab.load("--xdp", "skb")
+    lab.load("--xdp", "native")
+    assert guard(lab) == "native"
+    lab.load("--xdp", "off")
+    assert guard(lab) == "off"
+    lab.load()
+    assert guard(lab) == "off"
+    lab.load("--xdp", "skb")
+    before = xdp_attached(lab.host)
+    for options in [], ["--xdp", "auto"], ["--xdp", "skb"]:
+        lab.load(*options)
+        assert guard(lab) == "skb"
+        assert xdp_attached(lab.host) == before
+
+
+def test_a_guard_that_cannot_be_as_asked_stays_as_it_was(lab):
+    """Native XDP of a veth takes packets of a page at most."""
+    for namespace in (lab.host, lab.clients):
+        namespace.ip("link set eth0 mtu 9000")
+    lab.load("--xdp", "skb")
+    result = lab.rcxlb.attempt("load", "eth0", "--xdp", "native", "--no-agent")
+    assert result.code == 1 and "'eth0' takes no native XDP" in result.err, str(result)
+    assert guard(lab) == "skb"
+
+
+def test_a_guard_that_somebody_took_off_is_attached_again(lab):
+    lab.load()
+    mode = guard(lab)
+    lab.host.ip("link set eth0 xdp off", "link set eth0 xdpgeneric off")
+    assert not xdp_attached(lab.host)
+    lab.load()
+    assert guard(lab) == mode
+
+
 def test_without_the_guard_no_xdp_program_is_attached(lab):
     lab.load("--xdp", "off")
     assert not xdp_attached(lab.host)

@@ -64,6 +64,7 @@ static int load_plainly(const struct arguments *arguments, const struct xdp_wish
 		return err;
 	options.model = &model;
 	options.listens = given ? &service : NULL;
+	options.xdp_said = argument(arguments, "--xdp");
 	return dataplane_load(&options, result, error);
 }
 

@@ -2,7 +2,6 @@
 /* Model and interfaces, changed together. */
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <string.h>
 
 #include "dataplane/dataplane.h"
 #include "dataplane/handle.h"
@@ -35,12 +34,6 @@ static int find_indices(struct change *change, struct error *error)
 	return 0;
 }
 
-/* Exactly as it was, not what may be had today. */
-static enum xdp_choice exactly(uint32_t mode)
-{
-	return mode == RCXLB_XDP_NATIVE ? XDP_NATIVE : mode == RCXLB_XDP_SKB ? XDP_SKB : XDP_OFF;
-}
-
 /* What cannot be put back either was said already: the first failure is the one to know. */
 static void undo(struct change *change)
 {
@@ -50,7 +43,7 @@ static void undo(struct change *change)
 		const struct former *former = &change->former[--change->formers];
 
 		if (former->had)
-			interface_attach(change->dataplane, former->entry.name, exactly(former->entry.mode), true,
+			interface_attach(change->dataplane, former->entry.name, interface_exactly(former->entry.mode),
 					 &ignored);
 		else
 			interface_detach(change->dataplane, former->index, &ignored);
@@ -66,10 +59,10 @@ static int attach(struct change *change, struct error *error)
 		struct former former = { .index = change->index[i] };
 
 		former.had = !bpf_map_lookup_elem(map, &former.index, &former.entry);
-		if (former.had && xdp_is_met(wish->xdp, former.entry.mode) && !strcmp(former.entry.name, wish->name))
+		if (former.had && interface_is_met(change->dataplane, former.index, &former.entry, wish))
 			continue;
 		change->former[change->formers++] = former;
-		err = interface_attach(change->dataplane, wish->name, wish->xdp, true, error);
+		err = interface_attach(change->dataplane, wish->name, wish->xdp, error);
 	}
 	return err;
 }

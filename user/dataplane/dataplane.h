@@ -124,6 +124,7 @@ struct load_options {
 	const struct model *model; /* the one to begin with; a hash key of zeros: one is drawn */
 	/* When rcxlb is loaded already: the listens of this service replace those of the running one; NULL: none do. */
 	const struct model_service *listens;
+	bool xdp_said;	    /* the choices of the interfaces were; else those that are noted stay as they are */
 	bool programs_only; /* when rcxlb is loaded already, its interfaces stay as they are */
 	const char *version;
 };

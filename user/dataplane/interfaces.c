@@ -156,6 +156,33 @@ static int detach(struct dataplane *dataplane, uint32_t index)
 	return err;
 }
 
+/* How it is attached in fact; as it was noted where that cannot be seen, as behind somebody else's program. */
+static uint32_t mode_in_fact(struct dataplane *dataplane, uint32_t index, uint32_t noted)
+{
+	struct xdp_multiprog *all = xdp_multiprog__get_from_ifindex(index);
+	int err = libxdp_get_error(all);
+	struct xdp_program *program = NULL;
+	uint32_t mode;
+	bool found;
+
+	if (err)
+		return err == -ENOENT ? RCXLB_XDP_NONE : noted;
+	if (xdp_multiprog__is_legacy(all)) {
+		program = xdp_multiprog__main_prog(all);
+		found = program && is_ours(dataplane, xdp_program__id(program));
+	} else {
+		do {
+			program = xdp_multiprog__next_prog(program, all);
+			found = program && is_ours(dataplane, xdp_program__id(program));
+		} while (program && !found);
+	}
+	mode = mode_of(all) == XDP_MODE_SKB ? RCXLB_XDP_SKB : RCXLB_XDP_NATIVE;
+	if (!found)
+		mode = xdp_multiprog__is_legacy(all) ? noted : RCXLB_XDP_NONE;
+	xdp_multiprog__close(all);
+	return mode;
+}
+
 static int try_mode(struct dataplane *dataplane, uint32_t index, enum xdp_attach_mode mode)
 {
 	struct bpf_object *object = open_guard(dataplane);
@@ -206,8 +233,11 @@ static int say_why(const char *name, enum xdp_choice xdp, int err, struct error 
 				strerror(-err));
 }
 
-int interface_attach(struct dataplane *dataplane, const char *name, enum xdp_choice xdp, bool again,
-		     struct error *error)
+/*
+ * What is begun is noted as what it is to become: who is killed in between leaves a note that the kernel does not bear
+ * out.
+ */
+int interface_attach(struct dataplane *dataplane, const char *name, enum xdp_choice xdp, struct error *error)
 {
 	struct rcxlb_interface entry = {};
 	int map = dataplane->map[MAP_interfaces], err;
@@ -217,10 +247,8 @@ int interface_attach(struct dataplane *dataplane, const char *name, enum xdp_cho
 	if (err < 0)
 		return err;
 	index = err;
-	if (!bpf_map_lookup_elem(map, &index, &entry) && !again)
-		return 0;
 	tell_libxdp_where(&dataplane->place);
-	entry = (struct rcxlb_interface){ .mode = RCXLB_XDP_NONE };
+	entry.mode = xdp == XDP_OFF ? RCXLB_XDP_NONE : xdp == XDP_SKB ? RCXLB_XDP_SKB : RCXLB_XDP_NATIVE;
 	strcpy(entry.name, name);
 	err = bpf_map_update_elem(map, &index, &entry, BPF_ANY);
 	if (err)
@@ -236,6 +264,41 @@ int interface_attach(struct dataplane *dataplane, const char *name, enum xdp_cho
 		return say_why(name, xdp, err, error);
 	}
 	return 0;
+}
+
+enum xdp_choice interface_exactly(uint32_t mode)
+{
+	return mode == RCXLB_XDP_NATIVE ? XDP_NATIVE : mode == RCXLB_XDP_SKB ? XDP_SKB : XDP_OFF;
+}
+
+bool interface_is_met(struct dataplane *dataplane, uint32_t index, const struct rcxlb_interface *noted,
+		      const struct xdp_wish *wish)
+{
+	tell_libxdp_where(&dataplane->place);
+	return xdp_is_met(wish->xdp, noted->mode) && !strcmp(noted->name, wish->name) &&
+	       mode_in_fact(dataplane, index, noted->mode) == noted->mode;
+}
+
+int interface_ensure(struct dataplane *dataplane, const char *name, enum xdp_choice xdp, bool said, struct error *error)
+{
+	struct xdp_wish wish = { .xdp = xdp };
+	struct rcxlb_interface noted;
+	struct error ignored;
+	int index = interface_index(name, error), err;
+
+	if (index < 0)
+		return index;
+	if (bpf_map_lookup_elem(dataplane->map[MAP_interfaces], &index, &noted))
+		return interface_attach(dataplane, name, xdp, error);
+	strcpy(wish.name, name);
+	if (!said)
+		wish.xdp = xdp_choice_of(noted.mode);
+	if (interface_is_met(dataplane, index, &noted, &wish))
+		return 0;
+	err = interface_attach(dataplane, name, wish.xdp, error);
+	if (err)
+		interface_attach(dataplane, name, interface_exactly(noted.mode), &ignored);
+	return err;
 }
 
 int interface_detach(struct dataplane *dataplane, uint32_t index, struct error *error)

@@ -11,11 +11,24 @@ struct dataplane;
 int interface_index(const char *name, struct error *error);
 
 /*
- * Attaches the guard (in place of an earlier one of ours when `again`), and notes it in the map `interfaces`. With
- * XDP_OFF only notes it. Other people's programs on a libxdp dispatcher stay.
+ * Attaches the guard, in place of an earlier one of ours, and notes it in the map `interfaces`. With XDP_OFF only notes
+ * it. Other people's programs on a libxdp dispatcher stay.
  */
-int interface_attach(struct dataplane *dataplane, const char *name, enum xdp_choice xdp, bool again,
+int interface_attach(struct dataplane *dataplane, const char *name, enum xdp_choice xdp, struct error *error);
+
+/*
+ * The same where it is not attached as wished, or not as it was noted: by who was killed in between. Unless `said` it
+ * stays where it is noted to be how it is noted. On failure it is as it was.
+ */
+int interface_ensure(struct dataplane *dataplane, const char *name, enum xdp_choice xdp, bool said,
 		     struct error *error);
+
+/* Is the guard on that interface as it was noted, with that name, and does that meet the wish? */
+bool interface_is_met(struct dataplane *dataplane, uint32_t index, const struct rcxlb_interface *noted,
+		      const struct xdp_wish *wish);
+
+/* The choice that puts it exactly as it was, and not what may be had today. */
+enum xdp_choice interface_exactly(uint32_t mode);
 
 /* Takes the guard off; 0 also when it or the interface is not there. */
 int interface_detach(struct dataplane *dataplane, uint32_t index, struct error *error);

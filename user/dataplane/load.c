@@ -179,8 +179,8 @@ static int attach_interfaces(struct dataplane *dataplane, const struct load_opti
 	int err = 0;
 
 	for (uint32_t i = 0; i < options->interfaces->count && !err; i++)
-		err = interface_attach(dataplane, options->interfaces->entry[i].name, options->interfaces->entry[i].xdp,
-				       false, error);
+		err = interface_ensure(dataplane, options->interfaces->entry[i].name, options->interfaces->entry[i].xdp,
+				       options->xdp_said, error);
 	return err;
 }
 
@@ -269,8 +269,7 @@ static int replace_guards(struct dataplane *dataplane, struct error *error)
 			continue;
 		if (interface_index(entry.name, error) != (int)index[i]) /* is no more */
 			continue;
-		err = interface_attach(dataplane, entry.name, entry.mode == RCXLB_XDP_NATIVE ? XDP_NATIVE : XDP_SKB,
-				       true, error);
+		err = interface_attach(dataplane, entry.name, xdp_choice_of(entry.mode), error);
 	}
 	return err;
 }

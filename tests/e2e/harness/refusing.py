@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A kernel that does not know one command of bpf(2), and answers it as it answers what it does not know: EINVAL. As a
-program: refusing.py NUMBER COMMAND..."""
+"""A kernel that does not know one command of bpf(2), and answers it as it answers what it does not know: EINVAL. Or one
+that kills who gives that command. As a program: refusing.py NUMBER refuse|kill COMMAND..."""
 import ctypes
 import os
 import platform
@@ -13,21 +13,26 @@ _EINVAL = 22
 _BPF = {"x86_64": 321, "aarch64": 280}
 _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 _LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06
-_ALLOW, _ERRNO = 0x7fff0000, 0x00050000
+_ALLOW, _ERRNO, _KILL_PROCESS = 0x7fff0000, 0x00050000, 0x80000000
 
 
 def refusing(command):
     """What stands in front of a program, for which the kernel is such a one."""
-    return [sys.executable, "-I", "-S", __file__, str(command)]
+    return [sys.executable, "-I", "-S", __file__, str(command), "refuse"]
 
 
-def _refuse(command):
+def killing(command):
+    """The same: it is killed, by SIGSYS, when it gives that command."""
+    return [sys.executable, "-I", "-S", __file__, str(command), "kill"]
+
+
+def _filter(command, verdict):
     steps = [
         (_LOAD, 0, 0, 0),  # the number of the system call
         (_EQUAL, 0, 3, _BPF[platform.machine()]),
         (_LOAD, 0, 0, 16),  # the lower half of its first argument
         (_EQUAL, 0, 1, command),
-        (_RETURN, 0, 0, _ERRNO | _EINVAL),
+        (_RETURN, 0, 0, verdict),
         (_RETURN, 0, 0, _ALLOW),
     ]
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
@@ -37,5 +42,5 @@ def _refuse(command):
 
 
 if __name__ == "__main__":
-    _refuse(int(sys.argv[1]))
-    os.execvp(sys.argv[2], sys.argv[2:])
+    _filter(int(sys.argv[1]), _KILL_PROCESS if sys.argv[2] == "kill" else _ERRNO | _EINVAL)
+    os.execvp(sys.argv[3], sys.argv[3:])
