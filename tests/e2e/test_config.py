@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Configuration files: check, load -c, reload, config; and draining until the last connection has ended."""
+import errno
 import json
 import os
 import re
 import time
+from pathlib import Path
 
 import pytest
 
 from harness import settings
 from harness.kernel import held_by, xdp_attached
+from harness.lab import CLIENTS4, HOST4
 from harness.poll import wait_until
 from harness.rcxlb import configured
 
@@ -449,7 +452,31 @@ def test_waiting_ends_when_it_makes_no_sense_any_more(lab, end):
     assert waiting.returncode == 1 and says in err, err
 
 
-def test_drain_without_connections_returns_at_once(lab):
+def test_drain_waits_for_a_handshake_that_is_under_way(lab):
+    """The host's first answer to the client is lost, and it is drained before the second one."""
+    lab.load_with(3001)
+    instance = lab.instance("i3001", 3001)
+
+    def half_open():
+        lines = Path(f"/proc/{instance.pid}/net/tcp").read_text(encoding="ascii").splitlines()[1:]
+        return [line for line in lines if line.split()[3] == "03"]
+
+    lab.host.ip(f"neigh replace {CLIENTS4[0]} lladdr 02:00:00:00:00:01 dev eth0 nud permanent")
+    with lab.clients.socket() as client:
+        client.setblocking(False)
+        client.bind((CLIENTS4[0], 0))
+        assert client.connect_ex((HOST4, 3000)) == errno.EINPROGRESS
+        wait_until(half_open, "the host has answered")
+        waiting = lab.rcxlb.popen("backends", "drain", "127.0.0.1:3001", "--wait")
+        wait_until(lambda: lab.rcxlb.state("127.0.0.1:3001") == "draining", "draining")
+        lab.host.ip(f"neigh del {CLIENTS4[0]} dev eth0")
+        lab.await_active("127.0.0.1:3001", 1)
+        assert waiting.poll() is None
+    assert waiting.wait(10 * settings.PATIENCE) == 0
+    waiting.communicate()
+
+
+def test_drain_without_connections_returns(lab):
     lab.load_with(3001, 3002)
     lab.rcxlb("backends", "drain", "127.0.0.1:3001-3002", "--wait")
     assert lab.rcxlb.state("127.0.0.1:3002") == "draining"

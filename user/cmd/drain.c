@@ -9,8 +9,9 @@
 #include "core/endpoint.h"
 #include "dataplane/dataplane.h"
 
-#define PAUSE_MS 100
-#define NAMED	 4 /* backends that a sentence names */
+#define PAUSE_MS  100
+#define SETTLE_MS 1500
+#define NAMED	  4 /* backends that a sentence names */
 
 /* Who is left. */
 struct rest {
@@ -78,6 +79,15 @@ static long passed_ms(const struct timespec *since)
 	return (now.tv_sec - since->tv_sec) * 1000 + (now.tv_nsec - since->tv_nsec) / 1000000;
 }
 
+/*
+ * A client whose handshake is under way was given the backend before it drained, and counts only when that is complete.
+ * When the kernel's answer to it was lost, that is more than a second later.
+ */
+static bool is_settled(long passed, long milliseconds)
+{
+	return passed >= SETTLE_MS || (milliseconds >= 0 && passed >= milliseconds);
+}
+
 int drain_wait(const struct arguments *arguments, long milliseconds, struct error *error)
 {
 	static const struct timespec pause = { .tv_nsec = PAUSE_MS * 1000000l };
@@ -87,10 +97,12 @@ int drain_wait(const struct arguments *arguments, long milliseconds, struct erro
 
 	clock_gettime(CLOCK_MONOTONIC, &begin);
 	for (;;) {
+		long passed = passed_ms(&begin); /* before the look, which is to be that late */
+
 		err = look(arguments, &rest, error);
-		if (err || !rest.connections)
+		if (err || (!rest.connections && is_settled(passed, milliseconds)))
 			return err;
-		if (milliseconds >= 0 && passed_ms(&begin) >= milliseconds)
+		if (rest.connections && milliseconds >= 0 && passed >= milliseconds)
 			break;
 		nanosleep(&pause, NULL);
 	}
