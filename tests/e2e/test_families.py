@@ -105,6 +105,17 @@ def test_without_a_worker_such_clients_are_refused(lab):
     assert lab.rcxlb.service()["refused"] == 1
 
 
+def test_why_names_the_address_as_services_do_and_takes_it(lab):
+    lab.load()
+    for name, listen in ("four", "0.0.0.0:3100"), ("six", "[::]:3200"):
+        lab.rcxlb("services", "add", name, "--listen", listen)
+    for name, client in ("default", "192.0.2.7:1"), ("default", "[2001:db8::7]:1"), ("four", "192.0.2.7:1"), ("six", "[2001:db8::7]:1"):
+        listen = lab.rcxlb.service(name)["listen"][0]
+        for to in [], ["--to", listen]:
+            assert lab.rcxlb.json("why", client, "-s", name, *to)["listen"] == listen
+            assert f"to service {name} at {listen}:" in lab.rcxlb("why", client, "-s", name, *to)
+
+
 def test_why_says_that_a_worker_takes_the_client(lab):
     lab.instance("it", 3001)
     lab.rcxlb("load", "eth0")

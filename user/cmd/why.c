@@ -66,16 +66,6 @@ static const char *address_of(const struct answer *answer, uint32_t backend, cha
 	return endpoint_format(&answer->model->backend[backend % RCXLB_MAX_BACKENDS].endpoint, to);
 }
 
-static void listen_text(const struct answer *answer, char *to)
-{
-	const struct rcxlb_endpoint *at = &answer->why.service;
-
-	if (endpoint_is_any(at))
-		snprintf(to, RCXLB_TEXT_LEN, "*:%u", at->port);
-	else
-		endpoint_format(at, to);
-}
-
 static int print_as_json(const struct answer *answer)
 {
 	char client[RCXLB_TEXT_LEN], listen[RCXLB_TEXT_LEN], text[RCXLB_TEXT_LEN], hash[24];
@@ -88,7 +78,7 @@ static int print_as_json(const struct answer *answer)
 								    address_of(answer, why->step[i].backend, text),
 								    "verdict", verdicts[why->step[i].verdict % KINDS]));
 	chosen = why->chosen == RCXLB_NO_BACKEND ? json_null() : json_string(address_of(answer, why->chosen, text));
-	listen_text(answer, listen);
+	model_listen_text(answer->service, &why->service, listen);
 	snprintf(hash, sizeof(hash), "%016llx", (unsigned long long)why->hash);
 	json = json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "client", endpoint_format(&why->client, client),
 			 "service", answer->service->name, "listen", listen, "hash", hash, "slot",
@@ -122,7 +112,7 @@ static void print_for_people(const struct answer *answer)
 	char client[RCXLB_TEXT_LEN], listen[RCXLB_TEXT_LEN], text[RCXLB_TEXT_LEN];
 	const struct rcxlb_why *why = &answer->why;
 
-	listen_text(answer, listen);
+	model_listen_text(answer->service, &why->service, listen);
 	printf("%s to service %s at %s: hash %016llx, slot %u of %u\n", endpoint_format(&why->client, client),
 	       answer->service->name, listen, (unsigned long long)why->hash, why->slot, RCXLB_TABLE_SIZE);
 	for (uint32_t i = 0; i < steps_shown(why); i++)
@@ -137,21 +127,27 @@ static void print_for_people(const struct answer *answer)
 		puts(why->steps ? "  refused: no backend can take it" : "  refused: the service has no backends");
 }
 
-/* Which of the service's addresses the client dials: the one given, else the first of the client's family. */
+/*
+ * Which of the service's addresses the client dials: the one given, of *:PORT that of the client's family, else the
+ * first of that family.
+ */
 static int choose_listen(const struct model_service *service, const struct rcxlb_endpoint *client, const char *to,
 			 struct rcxlb_endpoint *ret, struct error *error)
 {
-	struct rcxlb_endpoint wished;
+	struct rcxlb_endpoint wished[2];
+	unsigned int count = 0;
 	char text[RCXLB_TEXT_LEN];
 	int err;
 
 	if (to) {
-		err = endpoint_parse(to, true, &wished, error);
+		err = endpoint_parse_listen(to, wished, &count, error);
 		if (err)
 			return err;
+		if (count == 2 && !endpoint_is_ipv4(client))
+			wished[0] = wished[1];
 	}
 	for (int i = 0; i < service->listens; i++)
-		if (to ? endpoint_equal(&service->listen[i], &wished)
+		if (to ? endpoint_equal(&service->listen[i], &wished[0])
 		       : endpoint_is_ipv4(&service->listen[i]) == endpoint_is_ipv4(client)) {
 			*ret = service->listen[i];
 			return 0;
