@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Many commands at once: each takes effect, none half."""
 import fcntl
+import os
+from pathlib import Path
 
 import pytest
 
@@ -77,6 +79,28 @@ def test_loads_at_once_make_one(lab):
     for process in running:
         process.communicate(timeout=COMMAND_SECONDS)
     assert lab.pins_left() == []
+
+
+def waits_for(path):
+    """Does somebody wait for a lock on the file? In the kernel's list those have an arrow."""
+    number = f":{path.stat().st_ino}"
+    lines = [line.split() for line in Path("/proc/locks").read_text(encoding="ascii").splitlines()]
+    return any("->" in words and any(word.endswith(number) for word in words) for words in lines)
+
+
+def test_who_only_looks_leaves_the_lock_to_others(lab):
+    """It waits for an unload, and somebody else looks at the same time."""
+    lab.load()
+    path = lab.rcxlb.runs / "lock"
+    with open(path, "rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        looking = lab.rcxlb.popen("backends")
+        wait_until(lambda: waits_for(path), "it waits")
+        (lab.rcxlb.pins / "steer").unlink()
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        _, err = looking.communicate(timeout=COMMAND_SECONDS)
+        assert looking.returncode == 1 and "not loaded" in err
+        assert os.path.samestat(os.fstat(lock.fileno()), path.stat())
 
 
 F_SETPIPE_SZ = 1031

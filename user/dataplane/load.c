@@ -399,7 +399,7 @@ int dataplane_load(const struct load_options *options, struct load_result *ret, 
 		err = loaded ? load_again(&dataplane, options, ret, error) : first_load(&place, options, error);
 	handle_close_maps(&dataplane);
 	if (err && loaded <= 0)
-		place_forget(&place);
+		place_forget(&place, dataplane.lock);
 	close(dataplane.lock);
 	return err;
 }

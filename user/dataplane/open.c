@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "dataplane/dataplane.h"
@@ -20,6 +21,18 @@ int dataplane_run_folder(char *to, struct error *error)
 	return err;
 }
 
+/*
+ * Of what was unloaded while this waited. Unless others have the lock as well: one of them removes it, or loads by
+ * then; what was loaded in between keeps it.
+ */
+static void forget_lock(struct dataplane *dataplane)
+{
+	struct error ignored;
+
+	if (!flock(dataplane->lock, LOCK_EX | LOCK_NB) && handle_is_loaded(&dataplane->place, &ignored) == 0)
+		place_forget(&dataplane->place, dataplane->lock);
+}
+
 static int open_locked(enum dataplane_purpose purpose, struct dataplane *dataplane, struct error *error)
 {
 	int err;
@@ -29,7 +42,7 @@ static int open_locked(enum dataplane_purpose purpose, struct dataplane *datapla
 		return dataplane->lock;
 	err = handle_is_loaded(&dataplane->place, error);
 	if (err == 0) {
-		place_forget(&dataplane->place);
+		forget_lock(dataplane);
 		return failed(error, -ENOENT, "rcxlb is not loaded; load it: rcxlb load INTERFACE");
 	}
 	if (err < 0)

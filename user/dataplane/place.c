@@ -206,11 +206,13 @@ int place_lock(const struct place *place, bool exclusive, struct error *error)
 	}
 }
 
-void place_forget(const struct place *place)
+void place_forget(const struct place *place, int lock)
 {
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), "%.*s/lock", PATH_MAX - SPARE, place->run);
+	if (!is_there(lock, path))
+		return;
 	unlink(path);
 	rmdir(place->run);
 }

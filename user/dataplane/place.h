@@ -29,8 +29,11 @@ const char *place_pin(const struct place *place, const char *name, char *to);
  */
 int place_lock(const struct place *place, bool exclusive, struct error *error);
 
-/* Removes the lock and the run folder, when that is then empty. To be called with the lock held. */
-void place_forget(const struct place *place);
+/*
+ * Removes the lock, which is held exclusively, and the run folder when that is then empty. Another lock that took the
+ * place of this one stays.
+ */
+void place_forget(const struct place *place, int lock);
 
 /* Opens the folder of the first cgroup v2 hierarchy that is mounted. A descriptor, the caller's, or -errno. */
 int place_cgroup(struct error *error);

@@ -174,11 +174,11 @@ int dataplane_may_unload(struct error *error)
 	return err ? err : loaded;
 }
 
-static void forget_run_folder(const struct place *place)
+static void forget_run_folder(const struct place *place, int lock)
 {
 	pending_remove(place);
 	remember_nothing(place);
-	place_forget(place);
+	place_forget(place, lock);
 }
 
 int dataplane_unload(const char *const *interfaces, uint32_t count, bool keep_run, struct error *error)
@@ -205,7 +205,7 @@ int dataplane_unload(const char *const *interfaces, uint32_t count, bool keep_ru
 	if (!err && !loaded)
 		err = failed(error, -ENOENT, "rcxlb is not loaded; there is nothing to unload");
 	if (!keep_run && (!loaded || (!err && !count)))
-		forget_run_folder(&place);
+		forget_run_folder(&place, dataplane.lock);
 	handle_close_maps(&dataplane);
 	close(dataplane.lock);
 	return err;
