@@ -66,6 +66,7 @@ static char *written(void)
 	FILE *to = open_memstream(&text, &size);
 
 	assert_non_null(to);
+	metrics_count_untold(&agent.untold, &facts);
 	assert_int_equal(metrics_write(to, &model, &facts, &agent), 0);
 	assert_int_equal(fclose(to), 0);
 	return text;
@@ -185,6 +186,28 @@ static void the_example_is_what_is_written(void **state)
 	assert_string_equal(text, expected);
 	free(expected);
 	free(text);
+}
+
+static void assert_untold(const char *line)
+{
+	char *text = written();
+
+	assert_non_null(strstr(text, line));
+	free(text);
+}
+
+/* A counter that falls is one that began anew, to who reads it. */
+static void untold_events_of_a_deleted_service_stay_counted(void **state)
+{
+	(void)state;
+	the_example();
+	assert_untold("\nrcxlb_events_untold_total 5\n");
+	facts.service[0] = (struct rcxlb_exits){};
+	assert_untold("\nrcxlb_events_untold_total 5\n");
+	facts.service[0].untold = 2;
+	assert_untold("\nrcxlb_events_untold_total 7\n");
+	facts.service[0].untold = 3;
+	assert_untold("\nrcxlb_events_untold_total 8\n");
 }
 
 /* A backend of two services has its numbers once; who it belongs to, twice. */
@@ -349,6 +372,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(the_example_is_what_is_written, setup),
+		cmocka_unit_test_setup(untold_events_of_a_deleted_service_stay_counted, setup),
 		cmocka_unit_test_setup(numbers_of_a_shared_backend_are_written_once, setup),
 		cmocka_unit_test_setup(nothing_loaded_yet, setup),
 		cmocka_unit_test_setup(a_removed_backend_has_no_series, setup),

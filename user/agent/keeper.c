@@ -104,6 +104,7 @@ static int write_metrics(FILE *to, void *context)
 	agent->version = RCXLB_VERSION;
 	agent->started_ns = keeper->began + keeper->epoch;
 	note_checks(keeper, agent);
+	metrics_count_untold(&agent->untold, keeper->facts);
 	return metrics_write(to, keeper->model, keeper->facts, agent);
 }
 
@@ -251,7 +252,7 @@ int keeper_new(struct event_base *base, struct journal *journal, struct keeper *
 	keeper->model = calloc(1, sizeof(*keeper->model));
 	keeper->spare = calloc(1, sizeof(*keeper->spare));
 	keeper->facts = malloc(sizeof(*keeper->facts));
-	keeper->metrics = malloc(sizeof(*keeper->metrics));
+	keeper->metrics = calloc(1, sizeof(*keeper->metrics));
 	if (!keeper->model || !keeper->spare || !keeper->facts || !keeper->metrics)
 		err = failed(error, -ENOMEM, "out of memory");
 	else

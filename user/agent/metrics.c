@@ -49,6 +49,16 @@ static void write_reasons(FILE *to, const struct family *family, const struct pa
 
 /* The agent itself. */
 
+void metrics_count_untold(struct metrics_untold *untold, const struct facts *facts)
+{
+	for (size_t i = 0; i < LENGTH(facts->service); i++) {
+		uint64_t now = facts->service[i].untold;
+
+		untold->sum += now < untold->last[i] ? now : now - untold->last[i];
+		untold->last[i] = now;
+	}
+}
+
 static void write_agent(FILE *to, const struct view *view)
 {
 	static const struct family build = { "rcxlb_build_info", FAMILY_GAUGE, "Version of the agent." };
@@ -59,16 +69,13 @@ static void write_agent(FILE *to, const struct view *view)
 		"Events that found no room, because nobody read those before them in time."
 	};
 	const struct label version[] = { { "version", view->agent->version }, { 0 } };
-	uint64_t sum = 0;
 
-	for (size_t i = 0; i < LENGTH(view->facts->service); i++)
-		sum += view->facts->service[i].untold;
 	exposition_family(to, &build);
 	exposition_sample(to, &build, version, 1);
 	exposition_family(to, &started);
 	exposition_seconds(to, &started, no_labels, view->agent->started_ns);
 	exposition_family(to, &untold);
-	exposition_sample(to, &untold, no_labels, sum);
+	exposition_sample(to, &untold, no_labels, view->agent->untold.sum);
 }
 
 /* The guard, and what else is not of any service. */
@@ -370,7 +377,8 @@ static const struct each_family backend_families[] = {
 	{ { "rcxlb_backend_blocked", FAMILY_GAUGE, "1: the backend's event loop is blocked at this moment." },
 	  write_blocked },
 	{ { "rcxlb_backend_listener_refused", FAMILY_GAUGE,
-	    "1: the backend listens, and gets no connection: its socket found no room, or is an MPTCP one and no worker "
+	    "1: the backend listens, and gets no connection: its socket found no room, or is an MPTCP one and no "
+	    "worker "
 	    "is there." },
 	  write_refused_listener },
 	{ { "rcxlb_backend_steered_total", FAMILY_COUNTER, "New connections given to the backend." }, write_steered },

@@ -27,11 +27,21 @@ struct metrics_check {
 	uint64_t duration_ns; /* of the last one */
 };
 
+/* Events that found no room, of services that are no more too: those take their counters with them. */
+struct metrics_untold {
+	uint64_t sum;
+	uint64_t last[RCXLB_MAX_SERVICES + 1]; /* of each service, when they were counted */
+};
+
 struct metrics_agent {
 	const char *version;
 	uint64_t started_ns;				/* since 1970 */
 	struct metrics_check check[RCXLB_MAX_BACKENDS]; /* by backend id */
+	struct metrics_untold untold;			/* since before the agent began, of services that there were */
 };
+
+/* To be called with all facts that are told of. */
+void metrics_count_untold(struct metrics_untold *untold, const struct facts *facts);
 
 /* Writes all of it. -EIO when the stream did not take it. */
 int metrics_write(FILE *to, const struct model *model, const struct facts *facts, const struct metrics_agent *agent);
