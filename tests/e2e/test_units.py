@@ -91,3 +91,11 @@ def test_rocketchat_takes_nobodys_word_for_an_address():
     for setting in ("PORT=%i", "BIND_IP=127.0.0.1", "HTTP_FORWARDED_COUNT=0"):
         assert f"\nEnvironment={setting}\n" in text
     assert re.search(r"^EnvironmentFile=/", text, re.MULTILINE)
+
+
+def test_draining_as_the_comment_says_has_the_time_that_it_takes():
+    """systemd ends an ExecStop= that takes longer than TimeoutStopSec=, and the instance with it."""
+    text = (UNITS / "rocketchat@.service").read_text(encoding="ascii").replace("\n#   ", "\n")
+    allowed = int(re.findall(r"(?m)^TimeoutStopSec=(\d+)$", text)[-1])  # the last one holds
+    wanted = int(re.search(r"(?m)^ExecStop=.* drain .*--wait --timeout (\d+)$", text)[1])
+    assert allowed > wanted
