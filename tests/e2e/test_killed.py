@@ -12,7 +12,7 @@ from harness.kernel import held_by, still_there, xdp_attached
 from harness.lab import HOST4
 from harness.poll import wait_until
 from harness.rcxlb import Rcxlb, configured
-from harness.refusing import PROG_LOAD, killing
+from harness.refusing import CAN_KILL_AT_RMDIR, PROG_LOAD, killing, killing_at_rmdir
 from harness.settings import BINARY, COMMAND_SECONDS, OTHER_BINARY, scaled
 
 OPEN = 100
@@ -99,6 +99,29 @@ def test_killed_while_loading_again(lab):
     assert_all_echo(connections)
 
 
+def killed_by_the_kernel(lab, before, *words):
+    with lab.host.entered():
+        done = subprocess.run(lab.rcxlb.words(*words, before=before), env=lab.rcxlb.environment(), check=False,
+                              stderr=subprocess.DEVNULL)
+    assert done.returncode == -signal.SIGSYS
+
+
+@pytest.mark.skipif(not CAN_KILL_AT_RMDIR, reason="rmdir() is no system call here")
+@pytest.mark.parametrize("again", ["load", "unload"])
+def test_an_unload_that_was_killed_at_its_very_end_is_completed(lab, again):
+    """Everything was taken away but the folder, which is empty then."""
+    lab.load()
+    lab.rcxlb("unload", "eth0")  # the first folder to be removed is then that of the pins
+    killed_by_the_kernel(lab, killing_at_rmdir(), "unload")
+    assert len(lab.pins_left()) == 1
+    if again == "load":
+        lab.load()
+        assert lab.pins_left() == [str(lab.rcxlb.pins)]
+    else:
+        assert "not loaded" in lab.rcxlb.attempt("unload").err
+        assert lab.pins_left() == []
+
+
 @pytest.mark.parametrize("again", [["load", "eth0", "--no-agent"], ["reload"]], ids=" ".join)
 def test_a_guard_that_was_begun_is_attached_by_the_next(lab, again):
     """Killed when it was noted, and before anything was attached."""
@@ -107,10 +130,7 @@ def test_a_guard_that_was_begun_is_attached_by_the_next(lab, again):
     config.write_text(lab.rcxlb("config"), encoding="ascii")
     lab.rcxlb("reload", "-c", config)
     lab.rcxlb("unload", "eth0")
-    words = lab.rcxlb.words("load", "eth0", "--no-agent", before=killing(PROG_LOAD))
-    with lab.host.entered():
-        done = subprocess.run(words, env=lab.rcxlb.environment(), capture_output=True, check=False)
-    assert done.returncode == -signal.SIGSYS, done
+    killed_by_the_kernel(lab, killing(PROG_LOAD), "load", "eth0", "--no-agent")
     assert not xdp_attached(lab.host)
     lab.rcxlb(*again)
     assert xdp_attached(lab.host)

@@ -237,7 +237,7 @@ int place_cgroup(struct error *error)
 	return fd;
 }
 
-int place_remove(const char *folder)
+int place_remove(const char *folder, const char *last)
 {
 	DIR *dir = opendir(folder);
 	struct dirent *entry;
@@ -245,8 +245,9 @@ int place_remove(const char *folder)
 	if (!dir)
 		return errno == ENOENT ? 0 : -errno;
 	while ((entry = readdir(dir)))
-		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") && strcmp(entry->d_name, last))
 			unlinkat(dirfd(dir), entry->d_name, 0);
+	unlinkat(dirfd(dir), last, 0);
 	closedir(dir);
 	return rmdir(folder) ? -errno : 0;
 }

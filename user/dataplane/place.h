@@ -38,7 +38,7 @@ void place_forget(const struct place *place, int lock);
 /* Opens the folder of the first cgroup v2 hierarchy that is mounted. A descriptor, the caller's, or -errno. */
 int place_cgroup(struct error *error);
 
-/* Removes a folder of pins and what is in it. Returns 0 (also when it is not there) or -errno. */
-int place_remove(const char *folder);
+/* Removes a folder of pins and what is in it, the pin `last` last. Returns 0 (also when it is not there) or -errno. */
+int place_remove(const char *folder, const char *last);
 
 #endif

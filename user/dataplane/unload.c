@@ -32,7 +32,19 @@ static void dismiss_workers(struct dataplane *dataplane)
 		handle_change_crew(dataplane->map[MAP_crew], &nobody);
 }
 
-int unload_tear_down(const struct place *place, struct error *error)
+/*
+ * Moved aside first, where loads build: who is killed before the folder itself is removed leaves an empty one, and of
+ * one there it is known that it is ours. As long as it is not empty, `meta` says so.
+ */
+static int remove_pins(const struct place *place, const struct place *aside, struct error *error)
+{
+	const char *pins = rename(place->pins, aside->pins) ? place->pins : aside->pins;
+	int err = place_remove(pins, map_names[MAP_meta]);
+
+	return err ? failed_in_kernel(error, err, "cannot remove %s: %s", pins, strerror(-err)) : 0;
+}
+
+static int tear_down(const struct place *place, const struct place *aside, struct error *error)
 {
 	struct dataplane dataplane = handle_none(place);
 	char path[PATH_MAX];
@@ -46,10 +58,12 @@ int unload_tear_down(const struct place *place, struct error *error)
 		err = interface_detach_all(&dataplane, error);
 	dismiss_workers(&dataplane);
 	handle_close_maps(&dataplane);
-	if (err)
-		return err;
-	err = place_remove(place->pins);
-	return err ? failed_in_kernel(error, err, "cannot remove %s: %s", place->pins, strerror(-err)) : 0;
+	return err ? err : remove_pins(place, aside, error);
+}
+
+int unload_tear_down(const struct place *place, struct error *error)
+{
+	return tear_down(place, place, error);
 }
 
 int unload_leftovers(const struct place *place, bool loaded, struct error *error)
@@ -64,7 +78,7 @@ int unload_leftovers(const struct place *place, bool loaded, struct error *error
 	if (ours < 0 || err || loaded)
 		return ours < 0 ? ours : err;
 	ours = handle_is_ours(place->pins, error);
-	return ours > 0 ? unload_tear_down(place, error) : ours;
+	return ours > 0 ? tear_down(place, &building, error) : ours;
 }
 
 /* A network namespace that ended took its interfaces with it, and the kernel detached steer. */
@@ -108,11 +122,12 @@ static int check_all(struct dataplane *dataplane, bool *ret_known, struct error 
 
 static int unload_all(struct dataplane *dataplane, struct error *error)
 {
+	struct place aside = unload_building_place(&dataplane->place);
 	bool known;
 	int err = check_all(dataplane, &known, error);
 
 	if (!err)
-		err = unload_tear_down(&dataplane->place, error);
+		err = tear_down(&dataplane->place, &aside, error);
 	if (!err && known)
 		mark_gone(dataplane);
 	return err;

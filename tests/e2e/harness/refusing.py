@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A kernel that does not know one command of bpf(2), and answers it as it answers what it does not know: EINVAL. Or one
-that kills who gives that command. As a program: refusing.py NUMBER refuse|kill COMMAND..."""
+that kills who gives that command, or who removes a folder. As a program: refusing.py NUMBER|rmdir refuse|kill
+COMMAND..."""
 import ctypes
 import os
 import platform
@@ -11,6 +12,8 @@ MAP_CREATE, MAP_UPDATE, PROG_LOAD, LINK_CREATE = 0, 2, 5, 28  # enum bpf_cmd
 
 _EINVAL = 22
 _BPF = {"x86_64": 321, "aarch64": 280}
+_RMDIR = {"x86_64": 84}
+CAN_KILL_AT_RMDIR = platform.machine() in _RMDIR  # elsewhere it is no system call of its own
 _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 _LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06
 _ALLOW, _ERRNO, _KILL_PROCESS = 0x7fff0000, 0x00050000, 0x80000000
@@ -26,8 +29,20 @@ def killing(command):
     return [sys.executable, "-I", "-S", __file__, str(command), "kill"]
 
 
-def _filter(command, verdict):
-    steps = [
+def killing_at_rmdir():
+    """The same for who removes a folder."""
+    return [sys.executable, "-I", "-S", __file__, "rmdir", "kill"]
+
+
+def _install(steps):
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+    program = struct.pack("HxxxxxxP", len(steps), ctypes.addressof(code))
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, program, 0, 0):
+        raise OSError(ctypes.get_errno(), "seccomp")
+
+
+def _of_bpf(command, verdict):
+    return [
         (_LOAD, 0, 0, 0),  # the number of the system call
         (_EQUAL, 0, 3, _BPF[platform.machine()]),
         (_LOAD, 0, 0, 16),  # the lower half of its first argument
@@ -35,12 +50,18 @@ def _filter(command, verdict):
         (_RETURN, 0, 0, verdict),
         (_RETURN, 0, 0, _ALLOW),
     ]
-    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
-    program = struct.pack("HxxxxxxP", len(steps), ctypes.addressof(code))
-    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, program, 0, 0):
-        raise OSError(ctypes.get_errno(), "seccomp")
+
+
+def _of_rmdir(verdict):
+    return [
+        (_LOAD, 0, 0, 0),
+        (_EQUAL, 0, 1, _RMDIR[platform.machine()]),
+        (_RETURN, 0, 0, verdict),
+        (_RETURN, 0, 0, _ALLOW),
+    ]
 
 
 if __name__ == "__main__":
-    _filter(int(sys.argv[1]), _KILL_PROCESS if sys.argv[2] == "kill" else _ERRNO | _EINVAL)
+    chosen = _KILL_PROCESS if sys.argv[2] == "kill" else _ERRNO | _EINVAL
+    _install(_of_rmdir(chosen) if sys.argv[1] == "rmdir" else _of_bpf(int(sys.argv[1]), chosen))
     os.execvp(sys.argv[3], sys.argv[3:])
