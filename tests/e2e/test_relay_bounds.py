@@ -110,11 +110,15 @@ def test_memory_does_not_grow_with_the_connections_that_were(make):
 
 # --- Clients that send half a record ---
 
+each_tls = pytest.mark.parametrize("kind", ["1.2", "1.3"])
+each_maker = pytest.mark.parametrize("maker", [[], ["--no-kernel"]], ids=["kernel", "openssl"])
 
-@pytest.mark.parametrize("kind", ["1.2", "1.3"])
+
+@each_tls
+@each_maker
 @pytest.mark.parametrize("size", [1, 6])
-def test_half_a_record_is_no_hindrance(make, kind, size):
-    pair = make(kind, "--no-kernel")
+def test_half_a_record_is_no_hindrance(make, kind, maker, size):
+    pair = make(kind, *maker)
     client, instance = pair.pair()
     rest = client.send_part(b"x" * 100, size)
     other, others = pair.pair()
@@ -125,11 +129,13 @@ def test_half_a_record_is_no_hindrance(make, kind, size):
     assert read_all(instance, 100) == b"x" * 100
 
 
-@pytest.mark.parametrize("kind", ["1.2", "1.3"])
-def test_who_waits_for_the_rest_of_a_record_costs_nothing(make, kind):
-    pair = make(kind, "--no-kernel", "--idle-ms", 1000)
-    client, _instance = pair.pair()
-    client.send_part(b"x", 6)
+@each_tls
+@each_maker
+def test_who_waits_for_the_rest_of_a_record_costs_nothing(make, kind, maker):
+    pair = make(kind, *maker, "--idle-ms", 1000)
+    client, instance = pair.pair()
+    client.send_part(b"part", 6, behind=b"whole")
+    assert instance.recv(100) == b"whole"
     before = pair.worker["cpu_us"]
     assert is_at_end(client)
     assert pair.worker["cpu_us"] - before < 200000

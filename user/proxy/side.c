@@ -70,6 +70,9 @@ int side_watch(struct side *side, struct event_base *base, short events, event_c
 {
 	short flags = events ? (short)(events | EV_PERSIST) : (short)SIDE_WATCH_ERRORS;
 
+	/* From 6.0 to 6.4 the kernel says of a part of a record, for as long as it is one, that it can be read. */
+	if (side->kind == SIDE_KERNEL && side->drained && (events & EV_READ))
+		flags |= EV_ET;
 	if (side->watching == flags)
 		return 0;
 	side_unwatch(side);
@@ -186,17 +189,26 @@ static int openssl_finish(struct side *side)
 	return shutdown(side->fd, SHUT_WR) ? -errno : 0;
 }
 
+/* --- The kernel's --- */
+
+static ssize_t kernel_read(struct side *side, void *to, size_t size)
+{
+	ssize_t n = records_recv(side->records, side->fd, to, size);
+
+	side->refused = n == -EPROTO || n == -EKEYREJECTED;
+	/* Behind bytes nothing more is as usual. Nothing at all is less than the event loop had said. */
+	side->drained = n == -EAGAIN && !side->had_bytes;
+	side->had_bytes = n > 0;
+	return n;
+}
+
 /* --- All kinds --- */
 
 ssize_t side_read(struct side *side, void *to, size_t size)
 {
-	ssize_t n;
-
 	switch (side->kind) {
 	case SIDE_KERNEL:
-		n = records_recv(side->records, side->fd, to, size);
-		side->refused = n == -EPROTO || n == -EKEYREJECTED;
-		return n;
+		return kernel_read(side, to, size);
 	case SIDE_OPENSSL:
 		return openssl_read(side, to, size);
 	default:

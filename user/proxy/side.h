@@ -25,7 +25,8 @@ struct side {
 	};
 	bool kernel_sends;  /* of SIDE_OPENSSL: OpenSSL writes, and the kernel encrypts */
 	bool refused;	    /* the peer broke the protocol and was told: close, and no RST over the alert */
-	bool drained;	    /* of SIDE_OPENSSL: what it holds is no whole record, and waits for the socket */
+	bool drained;	    /* what OpenSSL or the kernel has, if anything, is no whole record */
+	bool had_bytes;	    /* of SIDE_KERNEL: the last time it was read */
 	bool read_blocked;  /* reading waits until the socket can be written */
 	bool write_blocked; /* writing waits until the socket can be read */
 	short watching;

@@ -112,11 +112,13 @@ class TlsClient:
         self.tls.write(data)
         self.flush()
 
-    def send_part(self, data, size):
-        """Sends only the first bytes of its record; returns the others."""
+    def send_part(self, data, size, behind=b""):
+        """Sends only the first bytes of its record, at once with a whole one before it; returns the others."""
+        self.tls.write(behind)
+        whole = self.outgoing.read()
         self.tls.write(data)
         record = self.outgoing.read()
-        self.sock.sendall(record[:size])
+        self.sock.sendall(whole + record[:size])
         return record[size:]
 
     def recv(self, size):
