@@ -282,6 +282,26 @@ def test_a_worker_ends_with_its_last_connection(make, kind):
     assert pair.worker.await_end() == 0
 
 
+@pytest.mark.parametrize("waiting", [0, 2])
+def test_a_worker_that_is_full_drains_its_queue_before_it_stops_listening(make, waiting):
+    pair = make("plain", "--connections", 2)
+    pairs = [pair.pair() for _ in range(2)]
+    late = [pair.client() for _ in range(waiting)]
+    for client in late:
+        client.sendall(b"late")
+    wait_until(lambda: pair.worker["accept_pauses"] or not waiting, "accepting pauses")
+    pair.worker.process.popen.terminate()
+    pair.worker.counters()  # it has seen the signal
+    for client, _ in pairs:
+        reset(client)
+    for client in late:
+        instance = pair.place.accepted(pair.listener)
+        assert instance.recv(10) == b"late"
+        reset(instance)
+        assert was_reset(client)
+    assert pair.worker.await_end() == 0
+
+
 def test_a_worker_without_connections_ends_at_once(make):
     pair = make("plain")
     pair.worker.process.popen.terminate()

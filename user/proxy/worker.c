@@ -35,6 +35,7 @@ struct worker {
 	struct listener *listeners;
 	unsigned int listeners_count;
 	bool paused, draining;
+	bool closed;	    /* draining, and no listener is left */
 	struct event pause; /* ends a pause when nothing else does */
 	void (*drained)(void *data);
 };
@@ -45,7 +46,7 @@ static void pause_accepting(struct worker *worker, struct connection_service *se
 {
 	struct timeval after = timeval_of_ms(PAUSE_MS);
 
-	if (worker->paused || worker->draining)
+	if (worker->paused)
 		return;
 	worker->paused = true;
 	service->counters.sum.accept_pauses++;
@@ -56,12 +57,13 @@ static void pause_accepting(struct worker *worker, struct connection_service *se
 
 static void resume_accepting(struct worker *worker)
 {
-	if (!worker->paused || worker->draining)
+	if (!worker->paused)
 		return;
 	worker->paused = false;
 	event_del(&worker->pause);
 	for (unsigned int l = 0; l < worker->listeners_count; l++)
-		event_add(&worker->listeners[l].event, NULL);
+		if (worker->listeners[l].fd >= 0)
+			event_add(&worker->listeners[l].event, NULL);
 }
 
 static bool is_full_of_handshakes(const struct worker *worker, const struct connection_service *service)
@@ -87,8 +89,10 @@ static bool is_out_of_resources(int err)
 	return err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM;
 }
 
-/* Takes one client. False: there is none, or none can be taken now. */
-static bool accept_one(struct listener *listener)
+enum accepted { ACCEPTED, ACCEPTED_NOBODY, ACCEPTED_NOT_NOW };
+
+/* Takes one client. Nobody: the queue is empty. */
+static enum accepted accept_one(struct listener *listener)
 {
 	struct worker *worker = listener->worker;
 	struct worker_client client = { .service = listener->service->id };
@@ -97,25 +101,36 @@ static bool accept_one(struct listener *listener)
 	int fd;
 
 	if (!has_room(worker, listener->service))
-		return false;
+		return ACCEPTED_NOT_NOW;
 	fd = accept4(listener->fd, (struct sockaddr *)&peer, &peer_size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0) {
-		if (is_out_of_resources(errno))
+		if (is_out_of_resources(errno)) {
 			pause_accepting(worker, listener->service);
+			return ACCEPTED_NOT_NOW;
+		}
 		/* Who left before being accepted (and whatever accept(2) passes on of the network) is no reason to
 		 * stop. */
-		return errno != EAGAIN && !is_out_of_resources(errno) && errno != EBADF && errno != EINVAL;
+		return errno == EAGAIN || errno == EBADF || errno == EINVAL ? ACCEPTED_NOBODY : ACCEPTED;
 	}
 	listener->service->counters.sum.accepted++;
 	if (getsockname(fd, (struct sockaddr *)&own, &own_size) || !address_endpoint(&own, &client.dialled) ||
 	    !address_endpoint(&peer, &client.address)) {
 		close(fd);
-		return true;
+		return ACCEPTED;
 	}
 	if (is_full_of_handshakes(worker, listener->service))
 		connections_evict(&worker->connections);
 	connection_start(&worker->connections, listener->service, fd, &client);
-	return true;
+	return ACCEPTED;
+}
+
+static void close_listener(struct listener *listener)
+{
+	if (listener->fd < 0)
+		return;
+	event_del(&listener->event);
+	close(listener->fd);
+	listener->fd = -1;
 }
 
 /* Somebody waits. A client without a request makes room for him, as at the end of its time. */
@@ -130,24 +145,31 @@ static void on_listener(evutil_socket_t fd, short what, void *arg)
 		connections_dismiss(connections);
 	if (!has_room(listener->worker, listener->service))
 		pause_accepting(listener->worker, listener->service);
-	for (int i = 0; i < ACCEPT_BATCH && accept_one(listener); i++)
+	for (int i = 0; i < ACCEPT_BATCH && accept_one(listener) == ACCEPTED; i++)
 		;
 }
 
+static void drain_queues(struct worker *worker);
+
 static void on_pause_over(evutil_socket_t fd, short what, void *arg)
 {
+	struct worker *worker = arg;
+
 	(void)fd;
 	(void)what;
-	resume_accepting(arg);
+	resume_accepting(worker);
+	if (worker->draining)
+		drain_queues(worker);
 }
 
 static void on_room(void *data)
 {
 	struct worker *worker = data;
 
-	resume_accepting(worker);
-	if (worker->draining && TAILQ_EMPTY(&worker->connections.all) && worker->drained)
+	if (worker->draining && (!worker->closed || TAILQ_EMPTY(&worker->connections.all)))
 		event_active(&worker->pause, EV_TIMEOUT, 0);
+	else
+		resume_accepting(worker);
 }
 
 /* Later, from the loop: whoever is told may free the worker. */
@@ -159,6 +181,30 @@ static void on_drained(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (worker->drained)
 		worker->drained(worker->connections.backends.data);
+}
+
+/* Closing a listening socket resets who waits in its queue: those whom there is no room for yet are waited for. */
+static void drain_queues(struct worker *worker)
+{
+	bool closed = true;
+
+	for (unsigned int l = 0; l < worker->listeners_count; l++) {
+		struct listener *listener = &worker->listeners[l];
+		enum accepted last = listener->fd < 0 ? ACCEPTED_NOBODY : ACCEPTED;
+
+		while (last == ACCEPTED)
+			last = accept_one(listener);
+		if (last == ACCEPTED_NOBODY)
+			close_listener(listener);
+		closed = closed && listener->fd < 0;
+	}
+	if (!closed)
+		return;
+	worker->closed = true;
+	event_del(&worker->pause);
+	evtimer_assign(&worker->pause, worker->connections.base, on_drained, worker);
+	if (TAILQ_EMPTY(&worker->connections.all))
+		event_active(&worker->pause, EV_TIMEOUT, 0);
 }
 
 /* --- Making and ending --- */
@@ -255,10 +301,8 @@ static unsigned int count_listeners(const struct worker_config *config)
 
 static void close_listeners(struct worker *worker)
 {
-	for (unsigned int l = 0; l < worker->listeners_count; l++) {
-		event_del(&worker->listeners[l].event);
-		close(worker->listeners[l].fd);
-	}
+	for (unsigned int l = 0; l < worker->listeners_count; l++)
+		close_listener(&worker->listeners[l]);
 	worker->listeners_count = 0;
 }
 
@@ -332,16 +376,8 @@ void worker_drain(struct worker *worker)
 {
 	if (worker->draining)
 		return;
-	/* Closing a listening socket resets who waits in its queue. */
-	for (unsigned int l = 0; l < worker->listeners_count; l++)
-		while (!worker->paused && accept_one(&worker->listeners[l]))
-			;
-	close_listeners(worker);
-	event_del(&worker->pause);
 	worker->draining = worker->connections.draining = true;
-	evtimer_assign(&worker->pause, worker->connections.base, on_drained, worker);
-	if (TAILQ_EMPTY(&worker->connections.all))
-		event_active(&worker->pause, EV_TIMEOUT, 0);
+	drain_queues(worker);
 }
 
 const struct worker_counters *worker_counters(const struct worker *worker, unsigned int service)

@@ -127,7 +127,10 @@ int worker_set_tls(struct worker *worker, uint32_t service, const struct tls_mat
 /* -EINVAL with a sentence, and the old keys stay. */
 int worker_set_tickets(struct worker *worker, const struct ticket_keys *keys, struct error *error);
 
-/* Takes those who have connected already, stops listening, and ends with the last connection (`drained`). */
+/*
+ * Takes those who have connected already, as soon as there is room for them; then stops listening, and ends with the last
+ * connection (`drained`).
+ */
 void worker_drain(struct worker *worker);
 
 /* Of the service in that place of worker_config.services. */
