@@ -98,3 +98,22 @@ def test_an_answer_that_goes_wrong_behind_its_beginning_is_cut(make, kind, versi
     assert b"HTTP/" not in read_until_cut(client)
     counters = pair.worker.counters()
     assert (counters["answers"], counters["answers_cut"]) == ([0, 1, 0, 0, 0], 1)
+
+
+def test_surplus_bytes_are_no_answer_to_a_request_that_waited(make):
+    """An instance that sends the body of a HEAD's answer, a moment later: here, before the next request is parsed."""
+    pair = make("plain")
+    client, instance = pair.asked(b"HEAD / HTTP/1.1\r\nHost: h\r\n\r\n")
+    answers = Reader(client)
+    Reader(instance).message()
+    surplus = answer(b"nobody asked")
+    instance.sendall(answer(surplus)[:-len(surplus)])
+    assert answers.message(head_only=True).status == 200
+    pair.worker.process.stop()
+    client.sendall(GET)
+    instance.sendall(surplus)
+    pair.worker.process.resume()
+    instance = pair.place.accepted(pair.listener)
+    Reader(instance).message()
+    instance.sendall(answer(b"second"))
+    assert answers.message().body == b"second"

@@ -61,6 +61,8 @@ static void end_exchange(struct http_conversation *c)
 	bool keep = x->reply.keep && complete && !c->client_ended;
 	bool reuse = keep && !x->halted && !c->instance_ended && !x->answer.in && c->kept_for_ms > 0;
 
+	/* Bodies that should not be there come a moment later; who has asked already leaves no time to notice them. */
+	c->surplus = x->asked.head || x->status == 204 || x->status == 304 || x->request.in;
 	http_record(c);
 	if (!reuse)
 		http_drop_instance(c, !complete);

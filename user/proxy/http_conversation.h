@@ -66,6 +66,7 @@ struct http_conversation {
 	bool client_ended, instance_ended;	 /* has sent its end */
 	bool lingers;				 /* when everything was said */
 	bool finish_waits, finish_polls; /* the end can be told when the client's socket is writable, after a moment */
+	bool surplus; /* the instance may have sent more than its last answer */
 	bool trusted;
 	bool tunnel;
 	bool reset;	   /* it ends with a RST */

@@ -189,8 +189,11 @@ bool http_reach_instance(struct http_conversation *c)
 		http_drop_instance(c, false);
 	c->reach->client.service = x->service;
 	c->reach->client.affinity = x->affinity;
-	/* What must not be sent twice does not go where the instance has closed meanwhile. */
-	if (c->instance.fd >= 0 && !x->idempotent)
+	/*
+	 * What must not be sent twice does not go where the instance has closed meanwhile, and nothing goes where what
+	 * has come already would be taken for its answer.
+	 */
+	if (c->instance.fd >= 0 && (!x->idempotent || c->surplus))
 		http_check_instance(c);
 	if (c->instance.fd >= 0)
 		return false;
