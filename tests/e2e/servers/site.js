@@ -141,8 +141,6 @@ const websockets = new WebSocketServer({ noServer: true, perMessageDeflate: true
 
 /* What a client wants to see this end do. */
 function command(websocket, words) {
-	const count = [...websockets.clients].filter((one) => one.readyState === one.OPEN).length;
-
 	switch (words[0]) {
 	case '!close': // CODE REASON
 		return websocket.close(Number(words[1]), words[2]);
@@ -151,8 +149,8 @@ function command(websocket, words) {
 	case '!ping':
 		websocket.once('pong', (data) => websocket.send(`ponged ${data}`));
 		return websocket.ping(words[1]);
-	default: // '!told'
-		return websocket.send(JSON.stringify({ open: count, closes }));
+	default: // '!told': one that is closing is still open, as how it closed is not counted yet
+		return websocket.send(JSON.stringify({ open: websockets.clients.size, closes }));
 	}
 }
 
