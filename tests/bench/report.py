@@ -92,7 +92,7 @@ def summarize_runs(rounds, floor):
 
 def table_of_runs(summaries):
     """Lines for people: nanoseconds of a run."""
-    rows = [("", "ns/run", "quartiles", "least", "above floor", "95 % sure", "connections/s", "errors")]
+    rows = [("", "ns/run", "quartiles", "least", "above floor", "95 % sure", "per second", "errors")]
     for name, summary in summaries.items():
         above = summary.get("above")
         rows.append((name, _number(summary["steer_ns"]["median"]), _range(summary["steer_ns"], _number),
