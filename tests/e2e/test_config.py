@@ -14,6 +14,7 @@ from harness.kernel import held_by, xdp_attached
 from harness.lab import CLIENTS4, HOST4
 from harness.poll import wait_until
 from harness.rcxlb import configured
+from harness.tls import make_identity
 
 FILE = """\
 interfaces: [eth0]
@@ -60,11 +61,26 @@ def test_check_of_a_good_file(lab):
     assert "OK, 1 service, 2 backends" in result.out
 
 
-def test_the_example_of_the_readme_is_good(lab):
-    example = re.search(r"\n\n((?:    .*\n|\n)*    services:\n(?:    .*\n|\n)*)", README.read_text()).group(1)
-    text = "".join(line[4:] if line.startswith("    ") else line for line in example.splitlines(keepends=True))
-    assert "health:" in text and "metrics:" in text
-    assert "OK" in lab.rcxlb("check", write(lab, text))
+def examples():
+    """The configuration files in the README."""
+    for example in re.findall(r"\n\n((?:    .*\n|\n)*    services:\n(?:    .*\n|\n)*)", README.read_text()):
+        yield "".join(line[4:] if line.startswith("    ") else line for line in example.splitlines(keepends=True))
+
+
+def test_the_examples_of_the_readme_are_good(lab):
+    identity = make_identity(lab.folder, "any", "chat.test")
+    page = lab.folder / "sorry.html"
+    page.write_text("later")
+    there = {"/etc/rcxlb/fullchain.pem": identity.certificate, "/etc/rcxlb/key.pem": identity.key,
+             "/etc/rcxlb/sorry.html": page, "/var/log/rcxlb/": f"{lab.folder}/"}
+    both = list(examples())
+    assert [("tls:" in text, "metrics:" in text) for text in both] == [(True, False), (False, True)]
+    for text in both:
+        for path, own in there.items():
+            text = text.replace(path, str(own))
+        if "service: ddp-streamer" in text:  # "another service, which listens somewhere too"
+            text = text.rstrip("\n") + '\n  - {name: ddp-streamer, listen: ["*:4000"]}\n'
+        assert "OK" in lab.rcxlb("check", write(lab, text))
 
 
 def test_check_tells_every_mistake_with_file_line_and_value(lab):

@@ -33,8 +33,8 @@ def test_what_happens_is_told(lab):
         event = follower.await_event(event="gone")
         assert (event["backend"], event["absent"]) == (ONE, True)
         moody.feel("503")
-        event = follower.await_event(event="health", backend=TWO)
-        assert (event["state"], event["reason"]) == ("down", "/health answered 503")
+        # A busy machine may have been too late for a check before.
+        follower.await_event(event="health", backend=TWO, state="down", reason="/health answered 503")
         moody.feel("200")
         follower.await_event(event="health", backend=TWO, state="up", reason="")
         lab.rcxlb("backends", "add", "127.0.0.1:3003")
