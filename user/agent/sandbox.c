@@ -20,28 +20,20 @@
 #define END (-1)
 
 /*
- * What libc, libevent and the agent call. Files are not among them: what stands here works on descriptors that are
- * open, and makes sockets.
+ * What a worker does without end: it accepts, connects, reads and writes, and asks for memory and the time: by the
+ * kernel itself where the vDSO cannot read the host's clock, or there is none. The agent does all of this too.
  */
-static const int agent_calls[] = {
-	SCMP_SYS(accept),
+static const int common_calls[] = {
 	SCMP_SYS(accept4),
 	SCMP_SYS(bind),
 	SCMP_SYS(brk),
 	SCMP_SYS(clock_gettime),
-	SCMP_SYS(clock_nanosleep),
 	SCMP_SYS(close),
 	SCMP_SYS(connect),
-	SCMP_SYS(epoll_create1),
 	SCMP_SYS(epoll_ctl),
 	SCMP_SYS(epoll_pwait),
 	SCMP_SYS(epoll_wait),
-	SCMP_SYS(eventfd2),
-	SCMP_SYS(exit),
 	SCMP_SYS(exit_group),
-	SCMP_SYS(fcntl),
-	SCMP_SYS(flock),
-	SCMP_SYS(fstat),
 	SCMP_SYS(futex),
 	SCMP_SYS(getpeername),
 	SCMP_SYS(getpid),
@@ -51,80 +43,52 @@ static const int agent_calls[] = {
 	SCMP_SYS(gettid),
 	SCMP_SYS(gettimeofday),
 	SCMP_SYS(ioctl),
-	SCMP_SYS(listen),
-	SCMP_SYS(lseek),
 	SCMP_SYS(madvise),
-	SCMP_SYS(mmap),
 	SCMP_SYS(mremap),
 	SCMP_SYS(munmap),
-	SCMP_SYS(nanosleep),
-	SCMP_SYS(newfstatat),
-	SCMP_SYS(poll),
-	SCMP_SYS(ppoll),
 	SCMP_SYS(read),
 	SCMP_SYS(readv),
 	SCMP_SYS(recvfrom),
 	SCMP_SYS(recvmsg),
-	SCMP_SYS(restart_syscall),
-	SCMP_SYS(rt_sigaction),
-	SCMP_SYS(rt_sigprocmask),
 	SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(restart_syscall),
 	SCMP_SYS(sendmsg),
 	SCMP_SYS(sendto),
 	SCMP_SYS(setsockopt),
 	SCMP_SYS(shutdown),
-	SCMP_SYS(sigaltstack),
-	SCMP_SYS(socket),
-	SCMP_SYS(tgkill),
 	SCMP_SYS(time),
-	SCMP_SYS(timerfd_create),
-	SCMP_SYS(timerfd_settime),
 	SCMP_SYS(write),
 	SCMP_SYS(writev),
 	END,
 };
 
 /*
- * What a worker does without end: it accepts, connects, reads and writes, and asks for memory and the time: by the
- * kernel itself where the vDSO cannot read the host's clock, or there is none.
+ * What libc, libevent and the agent call beside these. Files are not among them: what stands here works on descriptors
+ * that are open, and makes sockets.
  */
-static const int worker_calls[] = {
-	SCMP_SYS(accept4),
-	SCMP_SYS(bind),
-	SCMP_SYS(brk),
-	SCMP_SYS(clock_gettime),
-	SCMP_SYS(close),
-	SCMP_SYS(connect),
-	SCMP_SYS(epoll_ctl),
-	SCMP_SYS(epoll_pwait),
-	SCMP_SYS(epoll_wait),
-	SCMP_SYS(exit_group),
-	SCMP_SYS(futex),
-	SCMP_SYS(getpeername),
-	SCMP_SYS(getpid),
-	SCMP_SYS(getrandom),
-	SCMP_SYS(getsockname),
-	SCMP_SYS(getsockopt),
-	SCMP_SYS(gettid),
-	SCMP_SYS(gettimeofday),
-	SCMP_SYS(ioctl),
-	SCMP_SYS(madvise),
-	SCMP_SYS(mremap),
-	SCMP_SYS(munmap),
-	SCMP_SYS(read),
-	SCMP_SYS(readv),
-	SCMP_SYS(recvfrom),
-	SCMP_SYS(recvmsg),
-	SCMP_SYS(rt_sigreturn),
-	SCMP_SYS(rt_sigprocmask),
-	SCMP_SYS(restart_syscall),
-	SCMP_SYS(sendmsg),
-	SCMP_SYS(sendto),
-	SCMP_SYS(setsockopt),
-	SCMP_SYS(shutdown),
-	SCMP_SYS(time),
-	SCMP_SYS(write),
-	SCMP_SYS(writev),
+static const int agent_calls[] = {
+	SCMP_SYS(accept),
+	SCMP_SYS(clock_nanosleep),
+	SCMP_SYS(epoll_create1),
+	SCMP_SYS(eventfd2),
+	SCMP_SYS(exit),
+	SCMP_SYS(fcntl),
+	SCMP_SYS(flock),
+	SCMP_SYS(fstat),
+	SCMP_SYS(listen),
+	SCMP_SYS(lseek),
+	SCMP_SYS(mmap),
+	SCMP_SYS(nanosleep),
+	SCMP_SYS(newfstatat),
+	SCMP_SYS(poll),
+	SCMP_SYS(ppoll),
+	SCMP_SYS(rt_sigaction),
+	SCMP_SYS(sigaltstack),
+	SCMP_SYS(socket),
+	SCMP_SYS(tgkill),
+	SCMP_SYS(timerfd_create),
+	SCMP_SYS(timerfd_settime),
 	END,
 };
 
@@ -166,7 +130,7 @@ static int permit_first(scmp_filter_ctx filter, int call, const int *firsts)
 static int permit_worker(scmp_filter_ctx filter)
 {
 	const int self[] = { getpid(), END };
-	int err = permit(filter, worker_calls);
+	int err = permit(filter, common_calls);
 
 	if (!err)
 		err = permit_first(filter, SCMP_SYS(bpf), worker_bpf);
@@ -182,8 +146,10 @@ static int permit_worker(scmp_filter_ctx filter)
 
 static int permit_agent(scmp_filter_ctx filter)
 {
-	int err = permit(filter, agent_calls);
+	int err = permit(filter, common_calls);
 
+	if (!err)
+		err = permit(filter, agent_calls);
 	return err ? err : permit_first(filter, SCMP_SYS(bpf), agent_bpf);
 }
 
