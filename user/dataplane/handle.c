@@ -70,6 +70,16 @@ int handle_is_loaded(const struct place *place, struct error *error)
 	return failed(error, -errno, "cannot look into %s: %s; rcxlb needs root", place->pins, strerror(errno));
 }
 
+int handle_lock(const struct place *place, struct dataplane *ret, int *ret_loaded, struct error *error)
+{
+	*ret = handle_none(place);
+	ret->lock = place_lock(place, true, error);
+	if (ret->lock < 0)
+		return ret->lock;
+	*ret_loaded = handle_is_loaded(place, error);
+	return 0;
+}
+
 int handle_change_crew(int map, const struct rcxlb_crew *to)
 {
 	struct rcxlb_crew *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED, map, 0), seen,

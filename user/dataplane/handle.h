@@ -64,6 +64,12 @@ struct dataplane {
 /* An empty handle for a place. */
 struct dataplane handle_none(const struct place *place);
 
+/*
+ * A handle for a place, with its lock, held alone: the caller closes it. *ret_loaded: as handle_is_loaded() says when
+ * that is held.
+ */
+int handle_lock(const struct place *place, struct dataplane *ret, int *ret_loaded, struct error *error);
+
 /* Closes the maps and iterators, not the lock. */
 void handle_close_maps(struct dataplane *dataplane);
 

@@ -385,11 +385,9 @@ int dataplane_load(const struct load_options *options, struct load_result *ret, 
 		err = place_prepare(&place, error);
 	if (err)
 		return err;
-	dataplane = handle_none(&place);
-	dataplane.lock = place_lock(&place, true, error);
-	if (dataplane.lock < 0)
-		return dataplane.lock;
-	loaded = handle_is_loaded(&place, error);
+	err = handle_lock(&place, &dataplane, &loaded, error);
+	if (err)
+		return err;
 	err = loaded < 0 ? loaded : unload_leftovers(&place, loaded, error);
 	if (!err && !loaded) {
 		pending_remove(&place);

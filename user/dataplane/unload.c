@@ -178,11 +178,9 @@ int dataplane_may_unload(struct error *error)
 	loaded = err ? err : find(&place, error);
 	if (loaded <= 0)
 		return loaded;
-	dataplane = handle_none(&place);
-	dataplane.lock = place_lock(&place, true, error);
-	if (dataplane.lock < 0)
-		return dataplane.lock;
-	loaded = handle_is_loaded(&place, error);
+	err = handle_lock(&place, &dataplane, &loaded, error);
+	if (err)
+		return err;
 	err = loaded > 0 ? check_all(&dataplane, &known, error) : 0;
 	handle_close_maps(&dataplane);
 	close(dataplane.lock);
@@ -207,11 +205,9 @@ int dataplane_unload(const char *const *interfaces, uint32_t count, bool keep_ru
 		err = find(&place, error);
 	if (err < 0)
 		return err;
-	dataplane = handle_none(&place);
-	dataplane.lock = place_lock(&place, true, error);
-	if (dataplane.lock < 0)
-		return dataplane.lock;
-	loaded = handle_is_loaded(&place, error);
+	err = handle_lock(&place, &dataplane, &loaded, error);
+	if (err)
+		return err;
 	err = loaded < 0 ? loaded : 0;
 	if (loaded > 0)
 		err = count ? unload_guards(&dataplane, interfaces, count, error) : unload_all(&dataplane, error);
