@@ -158,8 +158,8 @@ static __always_inline int look_at(const struct search *search, __u32 id)
 }
 
 /*
- * rcxlb_candidate(), by slots that were read ahead. Most often the first is enough, and the choice knows it; but under
- * `least` who works is compared with others, whose slots are asked for while the first is looked at.
+ * rcxlb_candidate(), by slots that were read ahead. Most often the first is enough, which the choice knows already: no
+ * slot is read for others before it was looked at.
  */
 static __always_inline __u32 candidate(const struct search *search, __u32 i)
 {

@@ -378,8 +378,7 @@ static const struct each_family backend_families[] = {
 	  write_blocked },
 	{ { "rcxlb_backend_listener_refused", FAMILY_GAUGE,
 	    "1: the backend listens, and gets no connection: its socket found no room, or is an MPTCP one and no "
-	    "worker "
-	    "is there." },
+	    "worker is there." },
 	  write_refused_listener },
 	{ { "rcxlb_backend_steered_total", FAMILY_COUNTER, "New connections given to the backend." }, write_steered },
 	{ { "rcxlb_backend_spilled_total", FAMILY_COUNTER,
