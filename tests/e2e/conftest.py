@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from harness import settings
+from harness import division, settings
 from harness.answering import Answering
 from harness.lab import BPFFS, Lab
 from harness.pairs import Pair
@@ -31,14 +31,19 @@ def pytest_sessionstart(session):
             pytest.exit(f"{program} does not exist; run make all test-programs", 1)
 
 
-def pytest_collection_modifyitems(config, items):
-    """The part that is asked for. What was left out of that by its marker is still there, as skipped."""
-    left = [item for at, item in enumerate(items) if at % settings.PARTS != settings.PART - 1]
-    config.hook.pytest_deselected(items=left)
-    items[:] = [item for at, item in enumerate(items) if at % settings.PARTS == settings.PART - 1]
+def pytest_collection_modifyitems(items):
+    """What was left out by its marker is still there, as skipped."""
     for item in items:
         if settings.OTHER_KERNEL and item.get_closest_marker("no_kernel"):
             item.add_marker(pytest.mark.skip(reason="asks user space alone, which is the same on every kernel"))
+
+
+def pytest_runtestloop(session):
+    """As one of several runs; else pytest does it."""
+    if not settings.CLAIMS or session.testsfailed or session.config.option.collectonly:
+        return None
+    division.run(session)
+    return True
 
 
 @pytest.hookimpl(hookwrapper=True)

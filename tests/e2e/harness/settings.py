@@ -12,8 +12,9 @@ SCALE = float(os.environ.get("RCXLB_TEST_SCALE", "1"))
 SLOW_MACHINE = bool(os.environ.get("RCXLB_TEST_SLOW_MACHINE"))  # emulated or watched: times say nothing
 # On another kernel: what no kernel can change need not be asked again there.
 OTHER_KERNEL = bool(os.environ.get("RCXLB_TEST_OTHER_KERNEL"))
-# "1/3": of the tests, the first of three parts, which may run at the same time.
+# "1/3": the first of three runs at the same time, which share out the tests by a folder, RCXLB_TEST_CLAIMS.
 PART, PARTS = map(int, os.environ.get("RCXLB_TEST_PART", "1/1").split("/"))
+CLAIMS = os.environ.get("RCXLB_TEST_CLAIMS")
 # tests/e2e/instance.c, from a plain build: what is measured or watched is rcxlb.
 INSTANCE = ROOT / "build" / "tests" / "e2e" / "instance"
 NODE_INSTANCE = ROOT / "scripts" / "demo" / "instance.js"
