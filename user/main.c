@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cmd/commands.h"
+#include "core/visible.h"
 #include "dataplane/dataplane.h"
 
 static const struct command *const commands[] = {
@@ -57,9 +58,13 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
+/* One line, whatever the arguments were. */
 static int complain(const struct error *error, int status)
 {
-	fprintf(stderr, "rcxlb: %s\n", error->text);
+	char visible[4 * sizeof(error->text)];
+
+	visible_copy(visible, sizeof(visible), error->text, sizeof(error->text));
+	fprintf(stderr, "rcxlb: %s\n", visible);
 	return status;
 }
 

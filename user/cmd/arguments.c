@@ -59,6 +59,20 @@ static int take_verb(const struct command *command, struct arguments *to, struct
 	return failed(error, -EINVAL, "%s does not know '%s'; it knows: %s", command->name, to->word[0], verbs);
 }
 
+/* Wherever it stands among options and words, so that it can be added to a command line that is not right yet. */
+static bool asks_for_help(const struct command *command, int count, char *const *words)
+{
+	for (int i = 0; i < count && strcmp(words[i], "--"); i++) {
+		const struct option_spec *option = find_option(command, words[i], strlen(words[i]));
+
+		if (!strcmp(words[i], "--help") || !strcmp(words[i], "-h"))
+			return true;
+		if (option && option->value)
+			i++;
+	}
+	return false;
+}
+
 int arguments_parse(const struct command *command, int count, char *const *words, struct arguments *ret,
 		    struct error *error)
 {
@@ -67,9 +81,8 @@ int arguments_parse(const struct command *command, int count, char *const *words
 
 	memset(ret, 0, sizeof(*ret));
 	ret->command = command;
-	for (int i = 0; i < count; i++)
-		if (!strcmp(words[i], "--help") || !strcmp(words[i], "-h"))
-			return failed(error, -ECANCELED, "help");
+	if (asks_for_help(command, count, words))
+		return failed(error, -ECANCELED, "help");
 	for (int i = 0; i < count && !err; i++) {
 		if (i >= ARGUMENTS_MAX)
 			return failed(error, -E2BIG, "%s takes at most %d arguments", command->name, ARGUMENTS_MAX);

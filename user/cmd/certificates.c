@@ -50,5 +50,4 @@ void certificates_check_file(const struct config *config, struct mistakes *mista
 					service->name, "%s", error.text);
 		}
 	}
-	mistakes_sort(mistakes);
 }

@@ -85,7 +85,6 @@ static void check_pages(const struct config *config, struct mistakes *mistakes)
 			http_page_free(&page);
 		}
 	}
-	mistakes_sort(mistakes);
 }
 
 int folder_check(const char *folder, struct error *error)
@@ -110,23 +109,20 @@ static void check_folders(const struct config *config, struct mistakes *mistakes
 }
 
 /* Said now, and not by the log of a process that comes later. */
-static int check_logs(const struct model *model, struct error *error)
+static void check_logs(const struct config *config, struct mistakes *mistakes)
 {
 	char folder[RCXLB_PATH_LEN];
-	struct stat stat_of;
+	struct error error;
 
-	for (int i = 0; i < RCXLB_MAX_SERVICES; i++) {
-		const char *to = model->service[i].http.access_log;
+	for (uint32_t id = 0; id < RCXLB_MAX_SERVICES; id++) {
+		const char *to = config->model.service[id].http.access_log;
 
 		if (to[0] != '/')
 			continue;
 		snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(to, '/') - to), to);
-		if (folder[0] && (stat(folder, &stat_of) || !S_ISDIR(stat_of.st_mode)))
-			return failed(error, -ENOENT,
-				      "service %s: there is no folder %s for its access log; make it: mkdir -p %s",
-				      model->service[i].name, folder, folder);
+		if (folder[0] && folder_check(folder, &error))
+			mistake_from(mistakes, config->access_log[id], to, &error);
 	}
-	return 0;
 }
 
 int file_read(const char *path, struct config *ret, struct error *error)
@@ -149,7 +145,9 @@ int file_read(const char *path, struct config *ret, struct error *error)
 	if (!err) {
 		certificates_check_file(ret, &mistakes);
 		check_folders(ret, &mistakes);
+		check_logs(ret, &mistakes);
 		check_pages(ret, &mistakes);
+		mistakes_sort(&mistakes);
 	}
-	return mistakes.count ? print_mistakes(path, &mistakes, error) : check_logs(&ret->model, error);
+	return mistakes.count ? print_mistakes(path, &mistakes, error) : 0;
 }

@@ -30,7 +30,15 @@ static int first_model(const struct arguments *arguments, struct model_service *
 	return err ? err : model_service_set(model, service, error);
 }
 
-/* Those of the command line, else those of the file. --xdp is said of all of them. */
+/* How the file, if there is one, wishes the guard on an interface. */
+static enum xdp_choice choice_of_file(const struct config *config, const char *name)
+{
+	const struct xdp_wish *wish = xdp_find(&config->interfaces, name);
+
+	return wish ? wish->xdp : config->xdp;
+}
+
+/* Those of the command line, else those of the file, else none. --xdp is said of all of them. */
 static int wish_interfaces(const struct arguments *arguments, const struct config *config, struct xdp_wishes *to,
 			   struct error *error)
 {
@@ -38,12 +46,13 @@ static int wish_interfaces(const struct arguments *arguments, const struct confi
 	enum xdp_choice xdp = XDP_AUTO;
 	int err = mode ? xdp_choice_parse(mode, &xdp, error) : 0;
 
-	for (uint32_t i = 0; i < arguments->words && !err; i++)
-		err = xdp_wish(to, arguments->word[i], xdp, error) ? -EINVAL : 0;
+	for (uint32_t i = 0; i < arguments->words && !err; i++) {
+		const char *name = arguments->word[i];
+
+		err = xdp_wish(to, name, mode ? xdp : choice_of_file(config, name), error) ? -EINVAL : 0;
+	}
 	if (err || arguments->words)
 		return err;
-	if (!config->has_interfaces)
-		return failed(error, -EINVAL, "load needs an interface; see: rcxlb load --help");
 	*to = config->interfaces;
 	for (uint32_t i = 0; i < to->count && mode; i++)
 		to->entry[i].xdp = xdp;
@@ -123,6 +132,7 @@ static int run_load(const struct arguments *arguments, struct error *error)
 	static struct config config;
 	struct xdp_wishes interfaces = {};
 	struct load_result result;
+	bool named;
 	int err = 0;
 
 	if (argument(arguments, "--no-agent") && argument(arguments, "--foreground"))
@@ -134,9 +144,12 @@ static int run_load(const struct arguments *arguments, struct error *error)
 		err = file_read(file, &config, error);
 	if (!err)
 		err = wish_interfaces(arguments, &config, &interfaces, error);
+	named = arguments->words || config.has_interfaces;
+	if (!err && !file && !named)
+		err = failed(error, -EINVAL, LOAD_NEEDS_INTERFACE);
 	if (err)
 		return err;
-	err = file ? load_file(file, &config, &interfaces, &result, error)
+	err = file ? load_file(file, &config, named ? &interfaces : NULL, &result, error)
 		   : load_plainly(arguments, &interfaces, &result, error);
 	if (err)
 		return err;

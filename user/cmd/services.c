@@ -314,8 +314,22 @@ static int change(const struct arguments *arguments, struct error *error)
 	return err;
 }
 
+/* All options but --json are of `add`. */
+static int check_options(const struct arguments *arguments, struct error *error)
+{
+	for (uint32_t i = 0; i < arguments->options; i++)
+		if (!arguments_verb(arguments, "add") && strcmp(arguments->option[i]->name, "--json"))
+			return failed(error, -EINVAL, "%s belongs to services add, not to services %s",
+				      arguments->option[i]->name, arguments->verb);
+	return 0;
+}
+
 static int run(const struct arguments *arguments, struct error *error)
 {
+	int err = check_options(arguments, error);
+
+	if (err)
+		return err;
 	return arguments_verb(arguments, "list") ? list(arguments, error) : change(arguments, error);
 }
 

@@ -13,6 +13,7 @@
 #define BACKEND "services[].backends[]"
 #define HEALTH	"services[].health"
 #define TLS	"services[].tls[]"
+#define LOG	"services[].http.access_log"
 #define PAGE	"services[].http.error_page[]"
 #define ROUTE	"services[].routes[]"
 
@@ -29,6 +30,7 @@ static void build_interfaces(struct builder *builder)
 	struct error error;
 
 	builder->to->has_interfaces = draft_has(&draft->head, "", "interfaces");
+	builder->to->xdp = draft->xdp;
 	for (uint32_t i = 0; i < draft->interfaces; i++) {
 		const struct draft_interface *interface = &draft->interface[i];
 		bool own = draft_has(&interface->head, "interfaces[]", "xdp");
@@ -128,6 +130,7 @@ static void note_lines(struct builder *builder, uint32_t index)
 			.key = draft_line(&service->tls[i].head, TLS, "key"),
 		};
 	builder->to->acme[index] = draft_line(&service->head, SERVICE, "acme");
+	builder->to->access_log[index] = draft_line(&service->http.access_log.head, LOG, "to");
 	for (uint32_t i = 0; i < service->http.http.error_pages; i++)
 		builder->to->error_page[index][i] = draft_line(&service->http.error_page[i].head, PAGE, "file");
 }

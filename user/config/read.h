@@ -19,8 +19,10 @@ struct config {
 	struct config_lines tls[RCXLB_MAX_SERVICES][RCXLB_MAX_CERTIFICATES];
 	uint32_t error_page[RCXLB_MAX_SERVICES][RCXLB_MAX_ERROR_PAGES]; /* the lines of their files */
 	uint32_t acme[RCXLB_MAX_SERVICES]; /* the lines of folders */
+	uint32_t access_log[RCXLB_MAX_SERVICES];
 	bool has_interfaces; /* else the file says nothing of them */
 	struct xdp_wishes interfaces;
+	enum xdp_choice xdp; /* of interfaces that the file does not name */
 };
 
 /*

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Model and interfaces, changed together. */
+#include "dataplane/become.h"
+
 #include <bpf/bpf.h>
 #include <errno.h>
 
@@ -17,6 +19,7 @@ struct former {
 struct change {
 	struct dataplane *dataplane;
 	const struct xdp_wishes *wishes;
+	bool said;			      /* the choices of the wishes were; else those that are noted stay */
 	uint32_t index[RCXLB_MAX_INTERFACES]; /* of the wishes */
 	struct former former[RCXLB_MAX_INTERFACES];
 	uint32_t formers;
@@ -55,14 +58,16 @@ static int attach(struct change *change, struct error *error)
 	int map = change->dataplane->map[MAP_interfaces], err = 0;
 
 	for (uint32_t i = 0; i < change->wishes->count && !err; i++) {
-		const struct xdp_wish *wish = &change->wishes->entry[i];
+		struct xdp_wish wish = change->wishes->entry[i];
 		struct former former = { .index = change->index[i] };
 
 		former.had = !bpf_map_lookup_elem(map, &former.index, &former.entry);
-		if (former.had && interface_is_met(change->dataplane, former.index, &former.entry, wish))
+		if (former.had && !change->said)
+			wish.xdp = xdp_choice_of(former.entry.mode);
+		if (former.had && interface_is_met(change->dataplane, former.index, &former.entry, &wish))
 			continue;
 		change->former[change->formers++] = former;
-		err = interface_attach(change->dataplane, wish->name, wish->xdp, error);
+		err = interface_attach(change->dataplane, wish.name, wish.xdp, error);
 	}
 	return err;
 }
@@ -88,23 +93,35 @@ static int detach_others(struct change *change, struct error *error)
 	return err;
 }
 
+static int change_all(struct change *change, const struct model *wished, struct error *error)
+{
+	int err = find_indices(change, error);
+
+	if (!err)
+		err = attach(change, error);
+	if (!err && wished)
+		err = dataplane_publish(change->dataplane, wished, error);
+	if (err)
+		undo(change);
+	return err;
+}
+
+int become_also(struct dataplane *dataplane, const struct model *wished, const struct xdp_wishes *interfaces, bool said,
+		struct error *error)
+{
+	struct change change = { .dataplane = dataplane, .wishes = interfaces, .said = said };
+
+	return change_all(&change, wished, error);
+}
+
 int dataplane_become(struct dataplane *dataplane, const struct model *wished, const struct xdp_wishes *interfaces,
 		     struct error *error)
 {
-	struct change change = { .dataplane = dataplane, .wishes = interfaces };
+	struct change change = { .dataplane = dataplane, .wishes = interfaces, .said = true };
 	int err;
 
 	if (!interfaces)
 		return dataplane_publish(dataplane, wished, error);
-	err = find_indices(&change, error);
-	if (err)
-		return err;
-	err = attach(&change, error);
-	if (!err)
-		err = dataplane_publish(dataplane, wished, error);
-	if (err) {
-		undo(&change);
-		return err;
-	}
-	return detach_others(&change, error);
+	err = change_all(&change, wished, error);
+	return err ? err : detach_others(&change, error);
 }

@@ -119,13 +119,15 @@ int dataplane_remember(struct dataplane *dataplane, const char *file, struct err
 /* That file, in `to` of PATH_MAX bytes. -ENOENT without a sentence when there is none. Needs no open dataplane. */
 int dataplane_remembered(char *to, struct error *error);
 
+#define LOAD_NEEDS_INTERFACE "load needs an interface; see: rcxlb load --help"
+
 struct load_options {
-	const struct xdp_wishes *interfaces;
+	const struct xdp_wishes *interfaces; /* NULL: nobody named any, which is enough when rcxlb is loaded already */
 	const struct model *model; /* the one to begin with; a hash key of zeros: one is drawn */
 	/* When rcxlb is loaded already: the listens of this service replace those of the running one; NULL: none do. */
 	const struct model_service *listens;
 	bool xdp_said;	    /* the choices of the interfaces were; else those that are noted stay as they are */
-	bool programs_only; /* when rcxlb is loaded already, its interfaces stay as they are */
+	bool programs_only; /* when rcxlb is loaded already, its interfaces and listens stay as they are */
 	const char *version;
 };
 
@@ -134,7 +136,10 @@ struct load_result {
 	bool replaced;   /* programs of another build were */
 };
 
-/* Loads, attaches and publishes: when it returns 0, steering works. On failure nothing is left of it. */
+/*
+ * Loads, attaches and publishes: when it returns 0, steering works. On failure nothing is left of it, and what was loaded
+ * before is as it was, but for programs of another build, which may be replaced by then.
+ */
 int dataplane_load(const struct load_options *options, struct load_result *ret, struct error *error);
 
 /*

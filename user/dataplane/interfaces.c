@@ -233,6 +233,28 @@ static int say_why(const char *name, enum xdp_choice xdp, int err, struct error 
 				strerror(-err));
 }
 
+/* An index is never used again while this host runs: a note whose interface is no more tells nothing, and has no guard.
+ */
+static void forget_gone(struct dataplane *dataplane)
+{
+	uint32_t index[RCXLB_MAX_INTERFACES], *former = NULL, count = 0;
+	int map = dataplane->map[MAP_interfaces];
+	struct rcxlb_interface entry;
+	char name[IF_NAMESIZE];
+
+	while (count < RCXLB_MAX_INTERFACES && !bpf_map_get_next_key(map, former, &index[count]))
+		former = &index[count++];
+	for (uint32_t i = 0; i < count; i++) {
+		if (!if_indextoname(index[i], name)) {
+			if (errno == ENXIO)
+				bpf_map_delete_elem(map, &index[i]);
+		} else if (!bpf_map_lookup_elem(map, &index[i], &entry) && strcmp(entry.name, name)) {
+			strcpy(entry.name, name); /* it was renamed */
+			bpf_map_update_elem(map, &index[i], &entry, BPF_EXIST);
+		}
+	}
+}
+
 /*
  * What is begun is noted as what it is to become: who is killed in between leaves a note that the kernel does not bear
  * out.
@@ -247,6 +269,7 @@ int interface_attach(struct dataplane *dataplane, const char *name, enum xdp_cho
 	if (err < 0)
 		return err;
 	index = err;
+	forget_gone(dataplane);
 	tell_libxdp_where(&dataplane->place);
 	entry.mode = xdp == XDP_OFF ? RCXLB_XDP_NONE : xdp == XDP_SKB ? RCXLB_XDP_SKB : RCXLB_XDP_NATIVE;
 	strcpy(entry.name, name);
@@ -277,28 +300,6 @@ bool interface_is_met(struct dataplane *dataplane, uint32_t index, const struct 
 	tell_libxdp_where(&dataplane->place);
 	return xdp_is_met(wish->xdp, noted->mode) && !strcmp(noted->name, wish->name) &&
 	       mode_in_fact(dataplane, index, noted->mode) == noted->mode;
-}
-
-int interface_ensure(struct dataplane *dataplane, const char *name, enum xdp_choice xdp, bool said, struct error *error)
-{
-	struct xdp_wish wish = { .xdp = xdp };
-	struct rcxlb_interface noted;
-	struct error ignored;
-	int index = interface_index(name, error), err;
-
-	if (index < 0)
-		return index;
-	if (bpf_map_lookup_elem(dataplane->map[MAP_interfaces], &index, &noted))
-		return interface_attach(dataplane, name, xdp, error);
-	strcpy(wish.name, name);
-	if (!said)
-		wish.xdp = xdp_choice_of(noted.mode);
-	if (interface_is_met(dataplane, index, &noted, &wish))
-		return 0;
-	err = interface_attach(dataplane, name, wish.xdp, error);
-	if (err)
-		interface_attach(dataplane, name, interface_exactly(noted.mode), &ignored);
-	return err;
 }
 
 int interface_detach(struct dataplane *dataplane, uint32_t index, struct error *error)

@@ -12,16 +12,10 @@ int interface_index(const char *name, struct error *error);
 
 /*
  * Attaches the guard, in place of an earlier one of ours, and notes it in the map `interfaces`. With XDP_OFF only notes
- * it. Other people's programs on a libxdp dispatcher stay.
+ * it. Other people's programs on a libxdp dispatcher stay. Notes of interfaces that are no more, or are called otherwise
+ * by now, are put right.
  */
 int interface_attach(struct dataplane *dataplane, const char *name, enum xdp_choice xdp, struct error *error);
-
-/*
- * The same where it is not attached as wished, or not as it was noted: by who was killed in between. Unless `said` it
- * stays where it is noted to be how it is noted. On failure it is as it was.
- */
-int interface_ensure(struct dataplane *dataplane, const char *name, enum xdp_choice xdp, bool said,
-		     struct error *error);
 
 /* Is the guard on that interface as it was noted, with that name, and does that meet the wish? */
 bool interface_is_met(struct dataplane *dataplane, uint32_t index, const struct rcxlb_interface *noted,

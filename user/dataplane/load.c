@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "dataplane/become.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/handle.h"
 #include "dataplane/interfaces.h"
@@ -174,13 +175,12 @@ static int make_meta(struct dataplane *dataplane, const struct load_options *opt
 	return handle_netns_cookie((uint64_t *)&meta->netns_cookie, error);
 }
 
-static int attach_interfaces(struct dataplane *dataplane, const struct load_options *options, struct error *error)
+static int attach_interfaces(struct dataplane *dataplane, const struct xdp_wishes *wishes, struct error *error)
 {
 	int err = 0;
 
-	for (uint32_t i = 0; i < options->interfaces->count && !err; i++)
-		err = interface_ensure(dataplane, options->interfaces->entry[i].name, options->interfaces->entry[i].xdp,
-				       options->xdp_said, error);
+	for (uint32_t i = 0; i < wishes->count && !err; i++)
+		err = interface_attach(dataplane, wishes->entry[i].name, wishes->entry[i].xdp, error);
 	return err;
 }
 
@@ -217,7 +217,7 @@ static int build(struct dataplane *dataplane, const struct load_options *options
 	if (!err)
 		err = publish_wished(dataplane, options, error);
 	if (!err)
-		err = attach_interfaces(dataplane, options, error);
+		err = attach_interfaces(dataplane, options->interfaces, error);
 	return err;
 }
 
@@ -323,26 +323,35 @@ static int replace(struct dataplane *dataplane, const char *version, struct erro
 	return err ? failed_in_kernel(error, err, "cannot note the new version: %s", strerror(-err)) : 0;
 }
 
-/* Where it listens; how it chooses stays when it is there already. */
-static int set_service(struct dataplane *dataplane, const struct model_service *wished, struct error *error)
+/* What is published, with the wished listens: how the service chooses stays when it is there already. */
+static int listen_there(struct dataplane *dataplane, const struct model_service *wished, struct model *ret,
+			struct error *error)
 {
 	struct model_service service = *wished, *present;
-	struct model *model = malloc(sizeof(*model));
-	int err;
+	int err = dataplane_read(dataplane, ret, error);
 
-	if (!model)
-		return failed(error, -ENOMEM, "out of memory");
-	err = dataplane_read(dataplane, model, error);
-	present = err ? NULL : model_service_find(model, wished->name);
+	present = err ? NULL : model_service_find(ret, wished->name);
 	if (present) {
 		service = *present;
 		service.listens = wished->listens;
 		memcpy(service.listen, wished->listen, sizeof(service.listen));
 	}
+	return err ? err : model_service_set(ret, &service, error);
+}
+
+/* Interfaces and listens: both as wished, or as they were. */
+static int change_as_wished(struct dataplane *dataplane, const struct load_options *options, struct error *error)
+{
+	struct model *model = NULL;
+	int err = 0;
+
+	if (options->listens) {
+		model = malloc(sizeof(*model));
+		err = model ? listen_there(dataplane, options->listens, model, error)
+			    : failed(error, -ENOMEM, "out of memory");
+	}
 	if (!err)
-		err = model_service_set(model, &service, error);
-	if (!err)
-		err = dataplane_publish(dataplane, model, error);
+		err = become_also(dataplane, model, options->interfaces, options->xdp_said, error);
 	free(model);
 	return err;
 }
@@ -360,10 +369,8 @@ static int load_again(struct dataplane *dataplane, const struct load_options *op
 		err = replace(dataplane, options->version, error);
 		ret->replaced = !err;
 	}
-	if (!err && options->listens)
-		err = set_service(dataplane, options->listens, error);
 	if (!err && !options->programs_only)
-		err = attach_interfaces(dataplane, options, error);
+		err = change_as_wished(dataplane, options, error);
 	ret->was_loaded = !err;
 	return err;
 }
@@ -375,7 +382,7 @@ int dataplane_load(const struct load_options *options, struct load_result *ret, 
 	int err = 0, loaded;
 
 	*ret = (struct load_result){};
-	for (uint32_t i = 0; i < options->interfaces->count; i++) {
+	for (uint32_t i = 0; options->interfaces && i < options->interfaces->count; i++) {
 		err = interface_index(options->interfaces->entry[i].name, error);
 		if (err < 0)
 			return err;
@@ -388,7 +395,11 @@ int dataplane_load(const struct load_options *options, struct load_result *ret, 
 	err = handle_lock(&place, &dataplane, &loaded, error);
 	if (err)
 		return err;
-	err = loaded < 0 ? loaded : unload_leftovers(&place, loaded, error);
+	err = loaded < 0 ? loaded : 0;
+	if (!err && !loaded && !options->interfaces)
+		err = failed(error, -EINVAL, LOAD_NEEDS_INTERFACE);
+	if (!err)
+		err = unload_leftovers(&place, loaded, error);
 	if (!err && !loaded) {
 		pending_remove(&place);
 		remember_nothing(&place);
