@@ -150,12 +150,20 @@ static __always_inline void explain_demand(struct rcxlb_why *record, const struc
 	record->emptiest = request->behind;
 }
 
+/* Not inlined: a stack of its own. Without `count` it is a question, and nobody is refused. */
+static __noinline int refuse(const struct request *request, __u32 service, struct rcxlb_exits *count)
+{
+	if (count)
+		tell(request, service, RCXLB_EVENT_REFUSED, count);
+	return SK_DROP;
+}
+
 static __always_inline int steer_to_worker(struct bpf_sk_lookup *ctx, __u32 service, const struct request *request,
 					   struct rcxlb_exits *count)
 {
 	if (!give_to_worker(ctx, service, request->hash, request->family)) {
 		COUNT(count, no_worker);
-		return SK_DROP;
+		return refuse(request, service, count);
 	}
 	COUNT(count, proxied);
 	return SK_PASS;
@@ -222,7 +230,7 @@ static __always_inline int steer_to_nobody(struct bpf_sk_lookup *ctx, struct sea
 
 	if (!request->relayed) {
 		COUNT(count, no_worker);
-		return SK_DROP;
+		return refuse(request, service, count);
 	}
 	if (request->choice.foreign && !request->asks && workers_present()) {
 		if (!search->record)
@@ -230,9 +238,7 @@ static __always_inline int steer_to_nobody(struct bpf_sk_lookup *ctx, struct sea
 		search->record->worker = 1;
 	}
 	COUNT(count, none_usable);
-	if (!search->record)
-		tell(request, service, RCXLB_EVENT_REFUSED, count);
-	return SK_DROP;
+	return refuse(request, service, count);
 }
 
 /* There is no listening socket to assign. Not inlined: a stack of its own, beside that of the choice. */
@@ -274,7 +280,7 @@ static __always_inline int steer_to_backend(struct bpf_sk_lookup *ctx, struct se
 		return SK_PASS;
 	}
 	COUNT(count, assign_failed);
-	return SK_DROP;
+	return refuse(request, service, count);
 }
 
 /*
@@ -402,7 +408,7 @@ int steer(struct bpf_sk_lookup *ctx)
 	search.table = inner ? bpf_map_lookup_elem(inner, &zero) : NULL;
 	if (!search.table || !search.table->members) {
 		COUNT(count, no_backend);
-		return SK_DROP;
+		return refuse(request, id, count);
 	}
 	compare(&search, id);
 	if (search.record)

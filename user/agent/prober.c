@@ -147,12 +147,18 @@ static bool learn(struct prober *prober, const struct check_result *result)
 	return true;
 }
 
+/* Does the kernel tell when it listens no more? Not of one elsewhere, nor always of one that only workers reach. */
+static bool is_seen(const struct prober *prober)
+{
+	return !prober->elsewhere && !watch_load(prober->all->watch, id_of(prober)).unassignable;
+}
+
 static void on_done(const struct check_result *result, void *context)
 {
 	struct prober *prober = context;
 
 	prober->check = NULL;
-	if (result->outcome == CHECK_REFUSED && !prober->elsewhere) { /* absent, which is no matter of health */
+	if (result->outcome == CHECK_REFUSED && is_seen(prober)) { /* absent, which is no matter of health */
 		forget(prober);
 		wait_interval(prober);
 		return;

@@ -61,6 +61,12 @@ static uint32_t steps_shown(const struct rcxlb_why *why)
 	return why->steps < RCXLB_WHY_STEPS ? why->steps : RCXLB_WHY_STEPS;
 }
 
+/* Candidates that were asked after those. */
+static uint32_t steps_left_out(const struct rcxlb_why *why)
+{
+	return why->steps - steps_shown(why);
+}
+
 static const char *address_of(const struct answer *answer, uint32_t backend, char *to)
 {
 	return endpoint_format(&answer->model->backend[backend % RCXLB_MAX_BACKENDS].endpoint, to);
@@ -88,6 +94,8 @@ static int print_as_json(const struct answer *answer)
 		json_object_set_new(json, "far_behind", json_string(address_of(answer, why->emptiest, text)));
 	if (why->worker)
 		json_object_set_new(json, "worker", json_true());
+	if (steps_left_out(why))
+		json_object_set_new(json, "left_out", json_integer(steps_left_out(why)));
 	return print_json(json);
 }
 
@@ -118,6 +126,8 @@ static void print_for_people(const struct answer *answer)
 	for (uint32_t i = 0; i < steps_shown(why); i++)
 		if (is_first(why, i))
 			print_step(answer, i);
+	if (steps_left_out(why))
+		printf("  then          %u looks more\n", steps_left_out(why));
 	if (why->chosen != RCXLB_NO_BACKEND)
 		printf("  chosen        %s%s\n", address_of(answer, why->chosen, text),
 		       why->worker ? ", which is reached by a worker" : "");

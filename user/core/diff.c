@@ -218,6 +218,17 @@ static void diff_certificates(struct diff *diff, char sign, const struct model_s
 			    service->name);
 }
 
+/* The first one is for clients that name no host, and of several for one host too. */
+static void diff_order(struct diff *diff, const struct model_service *before, const struct model_service *after)
+{
+	const struct rcxlb_tls *from = &before->tls, *to = &after->tls;
+
+	if (!from->certificates || !to->certificates || !strcmp(from->file[0].certificate, to->file[0].certificate))
+		return;
+	say(diff, "~ service %s: certificate for clients that name none %s → %s", after->name,
+	    from->file[0].certificate, to->file[0].certificate);
+}
+
 static bool has_page(const struct rcxlb_http *http, const char *file, const char *statuses)
 {
 	char own[HTTP_STATUSES_LEN];
@@ -325,8 +336,10 @@ static void diff_service(struct diff *diff, struct model *from, struct model *to
 	if (before)
 		diff_certificates(diff, '-', before, service);
 	diff_certificates(diff, '+', service, before);
-	if (before)
+	if (before) {
+		diff_order(diff, before, service);
 		diff_http(diff, '-', before, service);
+	}
 	diff_http(diff, '+', service, before);
 	if (before)
 		diff_routes(diff, '-', from, before, to, service);

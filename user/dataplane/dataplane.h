@@ -60,7 +60,7 @@ struct worker_facts {
 	uint32_t open; /* clients' connections */
 };
 
-#define FACTS_WORKERS 256
+#define FACTS_WORKERS RCXLB_MAX_STAFF
 
 struct facts {
 	struct backend_facts backend[RCXLB_MAX_BACKENDS];
@@ -74,7 +74,7 @@ struct facts {
 		uint32_t open, handshaking;
 	} clients[RCXLB_MAX_SERVICES]; /* of workers, now */
 	struct rcxlb_crew crew;	       /* in charge */
-	struct worker_facts worker[FACTS_WORKERS]; /* by crew and number; the first of them */
+	struct worker_facts worker[FACTS_WORKERS]; /* by crew and number */
 	uint32_t workers;
 };
 
