@@ -12,18 +12,14 @@
 
 /* A search among the listening sockets of one backend. An SO_REUSEPORT group has several, each in a row. */
 struct rows {
-	__u64 now;
+	struct request *request; /* out, in its facts: the queues of the best one; the flags are not there yet */
 	__u16 id;
-	__u16 blocked_ms; /* 0: event loops are not looked at */
 	__u16 start;
-	__u8 family;
 	__u8 count;
-	__u8 looked;		   /* out: at so many that can take the client */
-	__u8 exists;		   /* out: a listener does */
-	__u8 relayed;		   /* HOW_RELAYED was asked for */
-	__u8 sight;		   /* out: of the best one that can take the client, or SIGHT_NONE */
-	__u32 key;		   /* out: of that one */
-	struct rcxlb_facts *facts; /* out: its queues; the flags are not there yet, and their place is scratch */
+	__u8 looked; /* out: at so many that can take the client */
+	__u8 exists; /* out: a listener does */
+	__u8 sight;  /* out: of the best one that can take the client, or SIGHT_NONE */
+	__u32 key;   /* out: of that one */
 };
 
 #define ROWS_LOOKS 8
@@ -37,12 +33,34 @@ static __always_inline __u64 wait_queue_of(const struct sock *sk, volatile __u64
 	return *scratch;
 }
 
+/* As the kernel asks when it looks for a listener itself. */
+static __always_inline bool takes(const struct bpf_sock *sk, const struct sock *inner, const struct request *request)
+{
+	if (sk->bound_dev_if && request->ingress && sk->bound_dev_if != request->ingress)
+		return false;
+	return socket_takes(sk->family,
+			    sk->family == AF_INET6 && BPF_CORE_READ_BITFIELD(&inner->__sk_common, skc_ipv6only),
+			    request->family);
+}
+
+/* How soon it would accept, by its event loop. Into a full queue nothing comes: the kernel drops the client's SYN. */
+static __always_inline __u32 sight_of(const struct rows *rows, const struct sock *inner)
+{
+	struct request *request = rows->request;
+
+	if (!request->blocked_ms)
+		return LOOPS_SIGHT(RCXLB_LOOP_UNKNOWN, 0);
+	if (inner->sk_ack_backlog > inner->sk_max_ack_backlog)
+		return LOOPS_SIGHT(RCXLB_LOOP_LATE, 0);
+	return loops_look(rows->id, wait_queue_of(inner, (__u64 *)&request->facts), request->now, request->blocked_ms);
+}
+
 /* bpf_loop(): the next row; 1 ends the search. */
 static long look_at_row(__u32 i, struct rows *rows)
 {
-	__u32 key = (rows->start + i) % rows->count * RCXLB_MAX_BACKENDS + rows->id,
-	      sight = LOOPS_SIGHT(RCXLB_LOOP_UNKNOWN, 0);
+	__u32 key = (rows->start + i) % rows->count * RCXLB_MAX_BACKENDS + rows->id, sight;
 	struct bpf_sock *sk = bpf_map_lookup_elem(&listeners, &key);
+	struct request *request = rows->request;
 	struct tcp_sock *tcp;
 
 	if (!sk)
@@ -52,41 +70,32 @@ static long look_at_row(__u32 i, struct rows *rows)
 		struct sock *inner = &tcp->inet_conn.icsk_inet.sk;
 
 		rows->exists = 1;
-		if (socket_takes(sk->family,
-				 sk->family == AF_INET6 && BPF_CORE_READ_BITFIELD(&inner->__sk_common, skc_ipv6only),
-				 rows->family)) {
+		if (takes(sk, inner, request)) {
 			rows->looked++;
-			if (rows->blocked_ms)
-				sight = loops_look(rows->id, wait_queue_of(inner, (__u64 *)rows->facts), rows->now,
-						   rows->blocked_ms);
+			sight = sight_of(rows, inner);
 			if (sight < rows->sight) {
 				rows->sight = sight;
 				rows->key = key;
-				rows->facts->queue = inner->sk_ack_backlog;
-				rows->facts->pending = tcp->inet_conn.icsk_accept_queue.qlen.counter;
+				request->facts.queue = inner->sk_ack_backlog;
+				request->facts.pending = tcp->inet_conn.icsk_accept_queue.qlen.counter;
 			}
 		}
 	}
 	bpf_sk_release(sk);
-	return rows->sight == LOOPS_SIGHT(RCXLB_LOOP_ASLEEP, 0) || (rows->looked && !rows->blocked_ms) ||
+	return rows->sight == LOOPS_SIGHT(RCXLB_LOOP_ASLEEP, 0) || (rows->looked && !request->blocked_ms) ||
 	       rows->looked >= ROWS_LOOKS;
 }
 
-__noinline int probe(__u32 id, __u32 how, __u32 blocked_ms, __u64 now, struct rcxlb_facts *facts)
+__noinline int probe(__u32 id, struct request *request)
 {
-	struct rows rows = { .id = id,
-			     .now = now,
-			     .family = how,
-			     .relayed = how >> 8 & 1,
-			     .blocked_ms = blocked_ms,
-			     .count = 1,
-			     .sight = SIGHT_NONE,
-			     .facts = facts };
+	struct rows rows = { .request = request, .id = id, .count = 1, .sight = SIGHT_NONE };
 	struct rcxlb_backend *backend;
+	struct rcxlb_facts *facts;
 	struct rcxlb_load *entry;
 
-	if (!facts)
+	if (!request)
 		return 0;
+	facts = &request->facts;
 	__builtin_memset(facts, 0, sizeof(*facts));
 	backend = bpf_map_lookup_elem(&backends, &id);
 	entry = bpf_map_lookup_elem(&load, &id);
@@ -94,7 +103,7 @@ __noinline int probe(__u32 id, __u32 how, __u32 blocked_ms, __u64 now, struct rc
 		return 0;
 	if (entry->rows > 1) {
 		rows.count = entry->rows;
-		rows.start = blocked_ms ? (how >> 16) % entry->rows : 0;
+		rows.start = request->blocked_ms ? (__u16)(request->hash >> 40) % entry->rows : 0;
 		bpf_loop(entry->rows, look_at_row, &rows, 0);
 	} else {
 		look_at_row(0, &rows);
@@ -110,7 +119,7 @@ __noinline int probe(__u32 id, __u32 how, __u32 blocked_ms, __u64 now, struct rc
 	facts->passing = rcxlb_is_passing(entry->steered, entry->active);
 	facts->weight = backend->weight;
 	facts->max_connections = backend->max_connections;
-	return !rows.exists && rows.relayed && relayed_facts(id, facts) ? KEY_RELAYED : (int)rows.key;
+	return !rows.exists && request->relayed && relayed_facts(id, facts) ? KEY_RELAYED : (int)rows.key;
 }
 
 /* The rules, as a global function for the same reason as choose(). */
@@ -145,8 +154,7 @@ static __always_inline int look_at(const struct search *search, __u32 id)
 {
 	struct request *request = search->request;
 	struct rcxlb_facts *facts = &request->facts;
-	__u32 how = request->family | request->relayed | (__u32)(request->hash >> 40) << 16;
-	int key = probe(id, how, request->blocked_ms, request->now, facts);
+	int key = probe(id, request);
 
 	if (request->slow_start_ms)
 		facts->warming = is_warming(id, request->hash, request->now, request->slow_start_ms);
@@ -213,7 +221,7 @@ __noinline int choose(struct request *request, const struct rcxlb_table *table, 
 	if (!request || !table)
 		return 0;
 	request->walk = rcxlb_walk(table, request->hash);
-	request->choice = rcxlb_choice(table, &request->walk);
+	rcxlb_begin(&request->choice, table, &request->walk);
 	request->key = KEY_NONE;
 	if (!take_behind(&search))
 		bpf_loop(request->walk.candidates, look, &search, 0);

@@ -10,8 +10,6 @@
 #define KEY_NONE    -1
 #define KEY_RELAYED -2
 
-#define HOW_RELAYED 0x100 /* who can be reached by a worker alone counts as well */
-
 /*
  * A connection on its way to a backend. In a map because the stacks of all that look at it together have 512 bytes; a
  * CPU steers one connection at a time.
@@ -28,8 +26,9 @@ struct request {
 	__u64 hash;
 	__u64 now;
 	__u32 family;
+	__u32 ingress;	  /* index of the interface that it comes in by; 0: not known */
 	__u32 asks;	  /* 1: a worker does, for this client */
-	__u32 relayed;	  /* HOW_RELAYED, or 0 when no worker would take the client */
+	__u32 relayed;	  /* 1: who can be reached by a worker alone counts as well */
 	__u32 blocked_ms; /* 0: the rule does not ask for event loops */
 	__u32 slow_start_ms;
 	__u32 behind;		  /* backend that has far less than its share, or RCXLB_NO_BACKEND */
@@ -46,11 +45,10 @@ struct search {
 };
 
 /*
- * Facts about one candidate; returns the key of a listener of it in `listeners`, or KEY_RELAYED. With blocked_ms 0
- * event loops are not looked at. `how`: the client's address family, HOW_RELAYED, and 16 bits above them by which row
- * the search begins.
+ * Facts about one candidate, into request->facts; returns the key of a listener of it in `listeners`, or KEY_RELAYED.
+ * With request->blocked_ms 0 event loops are not looked at.
  */
-int probe(__u32 id, __u32 how, __u32 blocked_ms, __u64 now, struct rcxlb_facts *facts);
+int probe(__u32 id, struct request *request);
 
 /*
  * Walks the candidates of request->hash, and leaves who was chosen in request->choice and request->key; each step in

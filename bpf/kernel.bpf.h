@@ -44,6 +44,7 @@ struct sock_common {
 	unsigned short skc_family;
 	volatile unsigned char skc_state;
 	unsigned char skc_ipv6only : 1;
+	int skc_bound_dev_if;
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_rcv_saddr;
 };
@@ -131,6 +132,7 @@ struct task_struct {
 struct sock {
 	struct sock_common __sk_common;
 	__u32 sk_ack_backlog;
+	__u32 sk_max_ack_backlog;
 	struct socket_wq *sk_wq;
 };
 

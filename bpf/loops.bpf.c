@@ -31,7 +31,7 @@
 #define TICK_NS		(5 * MS)
 #define DENSE_NS	(4 * TICK_NS) /* while connections look at each loop more often than the timer */
 #define WATCH_NS	(100 * MS)    /* after the last connection */
-#define BATCH		64	      /* backends looked at in one tick */
+#define BATCH		64	      /* backends whose loops are looked at in one tick */
 #define WAY_NS		(1000 * MS)   /* the way to a loop that alone waits for a listener is believed */
 #define HALT_NS		MS	      /* after progress: until then nobody asks whether it was stopped */
 #define CLOCK_MONOTONIC 1
@@ -500,7 +500,9 @@ __noinline int loops_look(__u32 backend, __u64 wait, __u64 now, __u32 blocked_ms
 	loop = loop_followed(known, wait, now);
 	if (loop && epoll_sleeper(loop->epoll)) {
 		loop_sleeps(loop, now);
-		return sight_of(loop, RCXLB_LOOP_ASLEEP, now);
+		/* It alone would accept, and sleeps over a queue: it does not wait for what is in there. */
+		return is_late(known, wait, now, 2 * blocked_ns) ? LOOPS_SIGHT(RCXLB_LOOP_LATE, 0)
+								 : sight_of(loop, RCXLB_LOOP_ASLEEP, now);
 	}
 	best = loop ? (__u32)loop_judge(loop, now, blocked_ns) : follow(known, backend, wait, now, blocked_ns);
 	if (best == UNSEEN && owners_are_halted(backend))
@@ -514,46 +516,59 @@ __noinline int loops_look(__u32 backend, __u64 wait, __u64 now, __u32 blocked_ms
 	return best;
 }
 
+/* What one tick looks at: entries of `loops` from `next` on, until there were BATCH with a thread that lives. */
 struct batch {
 	__u64 now;
-	__u32 first;
+	__u32 next;
+	__u32 live;
+	__u32 last;   /* entry that has one, and 1 */
 	__u32 unseen; /* loops that connections did not look at since the last tick */
 };
 
 static long look_at_backend(__u32 i, struct batch *batch)
 {
-	__u32 id = batch->first + i;
+	__u32 id = batch->next;
 	struct rcxlb_loops *known = bpf_map_lookup_elem(&loops, &id);
+	bool lives = false;
 
-	if (!known)
+	(void)i;
+	if (!known || batch->live >= BATCH)
 		return 1;
+	batch->next = id + 1;
 	for (int k = 0; k < RCXLB_LOOPS; k++) {
 		struct rcxlb_loop *loop = &known->loop[k];
 
-		if (loop->thread.task && thread_is_there(&loop->thread))
-			loop_note(loop, batch->now, loop->epoll && epoll_sleeper(loop->epoll));
-		if (loop->thread.task && (__u32)(batch->now / MS) - loop->seen > 2 * TICK_NS / MS)
+		if (!loop->thread.task || !thread_is_there(&loop->thread))
+			continue;
+		lives = true;
+		loop_note(loop, batch->now, loop->epoll && epoll_sleeper(loop->epoll));
+		if ((__u32)(batch->now / MS) - loop->seen > 2 * TICK_NS / MS)
 			batch->unseen++;
+	}
+	if (lives) {
+		batch->live++;
+		batch->last = id + 1;
 	}
 	return 0;
 }
 
+/* Loops that connections look at all the time need no timer that is as frequent, when one tick is enough for all. */
 static int tick(void *map, int *key, struct rcxlb_watch *watch)
 {
-	struct batch batch = { .now = bpf_ktime_get_ns(), .first = watch->next };
-	__u32 count = watch->backends - batch.first;
+	struct batch batch = { .now = bpf_ktime_get_ns() };
+	__u32 first = watch->next < watch->backends ? watch->next : 0;
+	bool all;
 
 	(void)map;
 	(void)key;
-	if (batch.first >= watch->backends) {
-		batch.first = 0;
-		count = watch->backends;
-	}
-	count = count < BATCH ? count : BATCH;
-	bpf_loop(count, look_at_backend, &batch, 0);
-	watch->next = batch.first + count;
+	batch.next = first;
+	bpf_loop(watch->backends - first, look_at_backend, &batch, 0);
+	all = !first && batch.next >= watch->backends;
+	watch->next = batch.next;
+	if (all)
+		watch->backends = batch.last; /* steer raises it when it looks at one behind that */
 	if (batch.now < watch->until)
-		bpf_timer_start(&watch->timer, batch.unseen ? TICK_NS : DENSE_NS, 0);
+		bpf_timer_start(&watch->timer, all && !batch.unseen ? DENSE_NS : TICK_NS, 0);
 	return 0;
 }
 

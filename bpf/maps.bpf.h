@@ -95,7 +95,7 @@ MAP(load, ARRAY, RCXLB_MAX_BACKENDS, __u32, struct rcxlb_load, 0);              
 
 /* Written by steer. */
 MAP(exits, PERCPU_ARRAY, RCXLB_MAX_SERVICES + 1, __u32, struct rcxlb_exits, 0);             /* user space */
-MAP(shares, PERCPU_ARRAY, RCXLB_MAX_SERVICES, __u32, struct rcxlb_share, 0);                /* nobody else */
+MAP(shares, PERCPU_ARRAY, 2 * RCXLB_MAX_SERVICES, __u32, struct rcxlb_share, 0);            /* nobody else */
 MAP(why, ARRAY, 1, __u32, struct rcxlb_why, 0);                                             /* user space */
 
 /* Written by steer and register, a record at a time. */

@@ -55,7 +55,7 @@ static __always_inline void demand(struct request *request, const struct rcxlb_s
 	request->blocked_ms = looks ? service->blocked_ms : 0;
 	request->slow_start_ms = looks ? service->slow_start_ms : 0;
 	request->highest = 0;
-	request->relayed = HOW_RELAYED;
+	request->relayed = 1;
 	request->now = looks ? bpf_ktime_get_ns() : 0;
 }
 
@@ -66,7 +66,7 @@ static __always_inline void compare(const struct search *search, __u32 service)
 	__u32 behind = RCXLB_NO_BACKEND;
 
 	if (request->rule.balance != RCXLB_BALANCE_CONSISTENT)
-		behind = share_of(service, search->table, &request->rule, request->now);
+		behind = share_of(service, request->family, search->table, &request->rule, request->now);
 	request->behind = request->rule.balance == RCXLB_BALANCE_LEAST ? behind : RCXLB_NO_BACKEND;
 }
 
@@ -300,15 +300,17 @@ static __always_inline bool is_check(const struct rcxlb_service *service, const 
 }
 
 /* Never to another one, whose answer would be taken for its own. */
-static __noinline int steer_check(struct bpf_sk_lookup *ctx, const struct request *request, __u32 backend,
+static __noinline int steer_check(struct bpf_sk_lookup *ctx, struct request *request, __u32 backend,
 				  struct rcxlb_exits *count)
 {
-	struct rcxlb_facts facts = {};
-	int key = probe(backend, request->family | HOW_RELAYED, 0, 0, &facts);
+	int key;
 
-	if (facts.takes && key == KEY_RELAYED) /* the kernel finds it by itself */
+	request->relayed = 1;
+	request->blocked_ms = 0;
+	key = probe(backend, request);
+	if (request->facts.takes && key == KEY_RELAYED) /* the kernel finds it by itself */
 		return SK_PASS;
-	if (!facts.takes || assign(ctx, key, 0))
+	if (!request->facts.takes || assign(ctx, key, 0))
 		return SK_DROP;
 	COUNT(count, checked);
 	return SK_PASS;
@@ -376,6 +378,7 @@ int steer(struct bpf_sk_lookup *ctx)
 	lookup_local(ctx, &request->local);
 	lookup_client(ctx, &request->client);
 	request->family = ctx->family;
+	request->ingress = ctx->ingress_ifindex;
 	peer = leg_of(ctx, request);
 	request->asks = !!peer;
 	if (peer) {
@@ -383,7 +386,8 @@ int steer(struct bpf_sk_lookup *ctx)
 		request->client = peer->client;
 		request->local = peer->service;
 	}
-	service = find_service(request);
+	/* What a worker says is a key of `services`, and may be of the other address family. */
+	service = peer ? bpf_map_lookup_elem(&services, &request->local) : find_service(request);
 	if (!service) {
 		count = asked ? NULL : exits_of(RCXLB_MAX_SERVICES);
 		COUNT(count, no_service);

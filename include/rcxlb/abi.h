@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /* Raised whenever a type below changes; kept in the pinned `meta` map and compared before anything else is read. */
-#define RCXLB_LAYOUT 11
+#define RCXLB_LAYOUT 12
 
 #define RCXLB_MAX_BACKENDS   1024
 #define RCXLB_MAX_SERVICES   64
@@ -352,9 +352,11 @@ struct rcxlb_loops {
 };
 
 /*
- * Map `shares`, by service id, per CPU: what those of its backends have together that listen, are not draining and not
- * down. Renewed in passes over the members of its table.
+ * Map `shares`, by RCXLB_SHARE_KEY, per CPU: what those backends of a service have together that can take clients of an
+ * address family: that listen for them, are not draining, not down and not full. Renewed in passes over the members of
+ * its table.
  */
+#define RCXLB_SHARE_KEY(service, ipv6) ((service)*2 + !!(ipv6))
 struct rcxlb_share {
 	__u64 active;
 	__u32 weight;

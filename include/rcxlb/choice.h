@@ -5,7 +5,9 @@
  * it to the choice until that is made:
  *
  *	struct rcxlb_walk walk = rcxlb_walk(table, hash);
- *	struct rcxlb_choice choice = rcxlb_choice(table, &walk);
+ *	struct rcxlb_choice choice;
+ *
+ *	rcxlb_begin(&choice, table, &walk);
  *	for (i = 0; i < walk.candidates; i++) {
  *		id = rcxlb_candidate(table, &walk, i);
  *		if (rcxlb_looked_at(&choice, id, i))
@@ -305,40 +307,37 @@ struct rcxlb_choice {
 	__u32 load;   /* of the chosen one: compared among equals, for its weight */
 	__u32 weight;
 	__u32 members;
-	__u64 seen;	/* a bit for id modulo 64 */
 	__u16 slots;	/* asked for */
 	__u16 distinct; /* bits set */
 	__u16 looks;	/* candidates that can take the client */
 	__u8 equals;	/* of these: as good as the chosen one */
 	__u8 unusable;	/* the hash's choice was not */
 	__u8 foreign;	/* one listens that cannot take this address family; a worker can reach it */
+	__u64 seen[RCXLB_MAX_BACKENDS / 64]; /* a bit for each id */
 };
 
-static inline __attribute__((always_inline)) struct rcxlb_choice rcxlb_choice(const struct rcxlb_table *table,
-									      const struct rcxlb_walk *walk)
+static inline __attribute__((always_inline)) void rcxlb_begin(struct rcxlb_choice *choice,
+							      const struct rcxlb_table *table,
+							      const struct rcxlb_walk *walk)
 {
-	return (struct rcxlb_choice){
-		.chosen = RCXLB_NO_BACKEND,
-		.first = walk->members ? rcxlb_candidate(table, walk, 0) : RCXLB_NO_BACKEND,
-		.cost = RCXLB_COST_NEVER,
-		.members = walk->members,
-	};
+	__builtin_memset(choice, 0, sizeof(*choice));
+	choice->chosen = RCXLB_NO_BACKEND;
+	choice->first = walk->members ? rcxlb_candidate(table, walk, 0) : RCXLB_NO_BACKEND;
+	choice->cost = RCXLB_COST_NEVER;
+	choice->members = walk->members;
 }
 
-/*
- * Notes that slot number i holds this backend. Was it looked at before? Among more than 64 backends one that was not
- * may count as if: there are others. Not when all are asked in turn, as then nothing was good so far.
- */
+/* Notes that slot number i holds this backend. Was it looked at before? Not asked when all come once more in turn. */
 static inline __attribute__((always_inline)) int rcxlb_looked_at(struct rcxlb_choice *choice, __u32 id, __u32 i)
 {
-	__u64 bit = 1ull << (id % 64);
+	__u64 bit = 1ull << (id % 64), *word = &choice->seen[id / 64 % (RCXLB_MAX_BACKENDS / 64)];
 
 	choice->slots++;
 	if (i >= RCXLB_WALK)
 		return 0;
-	if (choice->seen & bit)
+	if (*word & bit)
 		return 1;
-	choice->seen |= bit;
+	*word |= bit;
 	choice->distinct++;
 	return 0;
 }

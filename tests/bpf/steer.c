@@ -142,9 +142,10 @@ static uint32_t pure_choice(const struct rcxlb_table *table, const struct rcxlb_
 {
 	struct rcxlb_service service = { .hash_key = { model.hash_key[0], model.hash_key[1] } };
 	struct rcxlb_walk walk = rcxlb_walk(table, rcxlb_hash(&service, client, local));
-	struct rcxlb_choice choice = rcxlb_choice(table, &walk);
+	struct rcxlb_choice choice;
 	struct rcxlb_rule rule = { .balance = RCXLB_BALANCE_CONSISTENT };
 
+	rcxlb_begin(&choice, table, &walk);
 	for (uint32_t i = 0; i < walk.candidates; i++) {
 		uint32_t id = rcxlb_candidate(table, &walk, i);
 		struct rcxlb_facts facts = facts_of(id, endpoint_is_ipv4(client));

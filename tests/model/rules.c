@@ -151,10 +151,11 @@ static int steer(struct sim *sim, uint64_t hash, enum rcxlb_balance balance)
 {
 	struct rcxlb_rule rule = { .balance = balance, .load_factor = RCXLB_LOAD_FACTOR };
 	struct rcxlb_walk walk = rcxlb_walk(sim->table, hash);
-	struct rcxlb_choice choice = rcxlb_choice(sim->table, &walk);
+	struct rcxlb_choice choice;
 	bool looks = balance != RCXLB_BALANCE_CONSISTENT;
 	uint32_t behind = looks ? share_of(sim, &rule) : RCXLB_NO_BACKEND;
 
+	rcxlb_begin(&choice, sim->table, &walk);
 	if (balance != RCXLB_BALANCE_LEAST || !take_behind(sim, &choice, &rule, behind))
 		for (uint32_t i = 0; i < walk.candidates; i++) {
 			uint32_t id = rcxlb_candidate(sim->table, &walk, i);

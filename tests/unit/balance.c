@@ -171,9 +171,10 @@ static void rules(void **state)
 
 	(void)state;
 	for (size_t r = 0; r < LENGTH(rows); r++) {
-		struct rcxlb_choice choice = rcxlb_choice(&table, &walk);
+		struct rcxlb_choice choice;
 		struct rcxlb_rule rule = { .balance = rows[r].balance, .load_factor = 125, .active = 90, .weight = 3 };
 
+		rcxlb_begin(&choice, &table, &walk);
 		for (uint32_t i = 0; i < 3; i++)
 			if (!rcxlb_looked_at(&choice, i, i) && rcxlb_offer(&choice, &rule, i, &rows[r].facts[i]))
 				break;
@@ -253,8 +254,9 @@ static void who_is_far_behind_comes_first(void **state)
 
 	(void)state;
 	for (size_t r = 0; r < LENGTH(behind); r++) {
-		struct rcxlb_choice choice = rcxlb_choice(&table, &walk);
+		struct rcxlb_choice choice;
 
+		rcxlb_begin(&choice, &table, &walk);
 		check(rcxlb_offer_behind(&choice, &rule, C, &behind[r].facts) == behind[r].taken, behind[r].what);
 		check((choice.chosen == C) == behind[r].taken, behind[r].what);
 	}
@@ -307,9 +309,10 @@ static void not_all_of_many_are_looked_at(void **state)
 		many.slot[i] = i % 1024;
 	for (size_t r = 0; r < LENGTH(lookings); r++) {
 		const struct rcxlb_rule rule = { .balance = lookings[r].balance, .load_factor = 125 };
-		struct rcxlb_choice choice = rcxlb_choice(&many, &walk);
+		struct rcxlb_choice choice;
 		uint32_t looks = 0;
 
+		rcxlb_begin(&choice, &many, &walk);
 		for (uint32_t i = 0; i < walk.candidates; i++) {
 			uint32_t id = rcxlb_candidate(&many, &walk, i);
 

@@ -37,8 +37,9 @@ static void make_table(uint32_t count)
 static uint32_t choose(uint64_t hash, const char *absent_ones)
 {
 	struct rcxlb_walk walk = rcxlb_walk(&table, hash);
-	struct rcxlb_choice choice = rcxlb_choice(&table, &walk);
+	struct rcxlb_choice choice;
 
+	rcxlb_begin(&choice, &table, &walk);
 	for (uint32_t i = 0; i < walk.candidates; i++) {
 		uint32_t id = rcxlb_candidate(&table, &walk, i);
 
