@@ -3,6 +3,9 @@
  * A tiny instance: says who reached it and how, then echoes until the client leaves.
  *
  *	instance NAME PORT [--bind ADDRESS] [--v6only] [--reuseport] [--mptcp] [--backlog N] [--never-accept]
+ *		 [--accepts N] [--device NAME]
+ *
+ * With --accepts it hears of each connection (edge-triggered), accepts so many, and sleeps over the others.
  *
  * To each connection it writes "NAME <peer address> <peer port> <local address> <local port>". It prints "listening"
  *once it listens, and ends with a signal. One thread and epoll, like the servers that it stands for; in C because a
@@ -12,6 +15,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <netinet/in.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +44,8 @@ struct options {
 	int mptcp;
 	int never_accept;
 	int backlog;
+	int accepts; /* 0: all */
+	const char *device;
 };
 
 static void die(const char *what)
@@ -54,6 +60,8 @@ static struct options parse(int argc, char **argv)
 	const struct option known[] = {
 		{ "bind", required_argument, NULL, 'b' },
 		{ "backlog", required_argument, NULL, 'q' },
+		{ "accepts", required_argument, NULL, 'a' },
+		{ "device", required_argument, NULL, 'd' },
 		{ "v6only", no_argument, &options.v6only, 1 },
 		{ "reuseport", no_argument, &options.reuseport, 1 },
 		{ "mptcp", no_argument, &options.mptcp, 1 },
@@ -67,6 +75,10 @@ static struct options parse(int argc, char **argv)
 			options.bind = optarg;
 		else if (found == 'q')
 			options.backlog = atoi(optarg);
+		else if (found == 'a')
+			options.accepts = atoi(optarg);
+		else if (found == 'd')
+			options.device = optarg;
 		else if (found)
 			exit(2);
 	}
@@ -97,6 +109,9 @@ static int open_listener(const struct options *options)
 	demand(sock, SOL_SOCKET, SO_REUSEADDR, 1);
 	if (options->reuseport)
 		demand(sock, SOL_SOCKET, SO_REUSEPORT, 1);
+	if (options->device &&
+	    setsockopt(sock, SOL_SOCKET, SO_BINDTODEVICE, options->device, (socklen_t)strlen(options->device)))
+		die(options->device);
 	if (family == AF_INET6)
 		demand(sock, IPPROTO_IPV6, IPV6_V6ONLY, options->v6only);
 	address.four.sin_port = htons((in_port_t)options->port); /* where an IPv6 address has it as well */
@@ -136,18 +151,20 @@ static int greet(const char *name, int sock, const union address *peer)
 	return send(sock, text, strlen(text), MSG_NOSIGNAL) < 0 ? -1 : 0;
 }
 
-static void watch(int epoll, int sock)
+static void watch(int epoll, int sock, uint32_t how)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.fd = sock };
+	struct epoll_event event = { .events = EPOLLIN | how, .data.fd = sock };
 
 	if (epoll_ctl(epoll, EPOLL_CTL_ADD, sock, &event))
 		die("epoll_ctl");
 }
 
-/* Until there is nothing more to accept; a client that is gone already is not the last. */
-static void accept_all(const char *name, int epoll, int listener)
+/* Until there is nothing more to accept, or as many are; a client that is gone already is not the last. */
+static void accept_all(const struct options *options, int epoll, int listener)
 {
-	for (;;) {
+	static int accepted;
+
+	while (!options->accepts || accepted < options->accepts) {
 		union address peer = {};
 		socklen_t size = sizeof(peer);
 		int sock = accept4(listener, &peer.any, &size, SOCK_CLOEXEC);
@@ -156,10 +173,11 @@ static void accept_all(const char *name, int epoll, int listener)
 			return;
 		if (sock < 0)
 			continue;
-		if (greet(name, sock, &peer))
+		accepted++;
+		if (greet(options->name, sock, &peer))
 			close(sock);
 		else
-			watch(epoll, sock);
+			watch(epoll, sock, 0);
 	}
 }
 
@@ -180,20 +198,20 @@ static void echo(int sock)
 		close(sock);
 }
 
-static void serve(const char *name, int listener)
+static void serve(const struct options *options, int listener)
 {
 	struct epoll_event events[EVENTS];
 	int epoll = epoll_create1(EPOLL_CLOEXEC);
 
 	if (epoll < 0)
 		die("epoll_create1");
-	watch(epoll, listener);
+	watch(epoll, listener, options->accepts ? EPOLLET : 0);
 	for (;;) {
 		int count = epoll_wait(epoll, events, EVENTS, -1);
 
 		for (int i = 0; i < count; i++) {
 			if (events[i].data.fd == listener)
-				accept_all(name, epoll, listener);
+				accept_all(options, epoll, listener);
 			else
 				echo(events[i].data.fd);
 		}
@@ -209,5 +227,5 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	while (options.never_accept)
 		pause();
-	serve(options.name, listener);
+	serve(&options, listener);
 }

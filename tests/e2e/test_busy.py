@@ -191,6 +191,18 @@ def test_one_that_never_accepts_is_late_however_much_its_clients_send(lab):
         assert ask(connect_as(lab, other)) in IDLE
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_one_that_sleeps_over_its_queue_is_late(lab, rule):
+    """An edge-triggered loop that has enough: it waits in epoll_wait(), and not for those that it has been told of."""
+    load(lab, rule)
+    lab.instance("i3002", 3002, "--accepts", "5")
+    lab.instances(3001, 3003)
+    connections = [lab.connect() for _ in range(150)]
+    assert lab.rcxlb.backend("127.0.0.1:3002")["active"] <= 15, lab.rcxlb.status()
+    assert lab.rcxlb.state("127.0.0.1:3002") == "up"
+    assert len(connections) == sum(lab.rcxlb.active(f"127.0.0.1:{port}") for port in PORTS)
+
+
 @pytest.mark.parametrize("how, counted", [("stopped", "spilled"), ("killed", "failovers")])
 def test_those_that_one_passed_over_would_have_had_are_counted_with_who_gets_them(lab, how, counted):
     """One that is blocked or full spills; of one that is absent others take over."""

@@ -173,6 +173,23 @@ def test_a_file_without_interfaces_needs_them_named(lab):
     assert xdp_attached(lab.host)
 
 
+def test_a_file_without_interfaces_leaves_them_to_what_is_loaded(lab):
+    file = write(lab, "services: []\n")
+    lab.load("--xdp", "skb")
+    lab.rcxlb("load", "--no-agent", "-c", file)
+    assert [entry["name"] for entry in lab.rcxlb.status()["interfaces"]] == ["eth0"]
+
+
+@pytest.mark.parametrize("text, words, mode", [
+    ("xdp: off\n", [], "off"),
+    ("xdp: skb\n", ["--xdp", "off"], "off"),
+    ("xdp: off\ninterfaces: [{name: eth0, xdp: skb}]\n", [], "skb"),
+])
+def test_how_the_guard_is_attached_is_said_by_the_file_unless_the_command_does(lab, text, words, mode):
+    lab.rcxlb("load", "eth0", "--no-agent", "-c", write(lab, "services: []\n" + text), *words)
+    assert [entry["xdp"] for entry in lab.rcxlb.status()["interfaces"]] == [mode]
+
+
 def test_listen_and_a_file_do_not_go_together(lab):
     result = lab.rcxlb.attempt("load", "eth0", "--no-agent", "--listen", "*:80", "-c", write(lab, FILE))
     assert result.code == 2 and "--listen" in result.err

@@ -125,3 +125,28 @@ def test_why_says_that_a_worker_takes_the_client(lab):
     assert answer["backend"] is None and answer["worker"] is True
     assert "a worker takes it" in lab.rcxlb("why", "[fd00::7]:4000")
     assert "worker" not in lab.rcxlb.json("why", "192.0.2.7:4000")
+
+
+def test_of_two_services_on_one_port_each_family_gets_its_own(lab):
+    """The worker that takes an IPv6 client dials by IPv4, where the port is another service's."""
+    lab.instance("four", 3001)
+    lab.instance("six", 3002)
+    lab.rcxlb("load", "eth0")
+    for name, listen, backend in ("one", "0.0.0.0:3100", "127.0.0.1:3001"), ("two", "[::]:3100", "127.0.0.1:3002"):
+        lab.rcxlb("services", "add", name, "--listen", listen)
+        lab.rcxlb("backends", "add", "-s", name, backend)
+    wait_until(lambda: not lab.refused(address=HOST6, port=3100), "a worker takes connections")
+    assert lab.tally(10, address=HOST6, port=3100) == {"six": 10}
+    assert lab.tally(10, port=3100) == {"four": 10}
+
+
+def test_a_listener_of_one_interface_takes_who_comes_in_by_it(lab):
+    """The kernel would send its answers out of that interface."""
+    lab.load_with(3001, 3002)
+    inside = lab.instance("inside", 3001, "--device", "lo")
+    assert lab.refused()
+    lab.instance("outside", 3002, "--device", "eth0")
+    assert lab.tally(20) == {"outside": 20}
+    inside.kill()
+    lab.instance("everywhere", 3001)
+    assert set(lab.tally(60)) == {"outside", "everywhere"}

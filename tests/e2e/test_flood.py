@@ -64,6 +64,7 @@ def cookies_sent(lab):
 
 @pytest.mark.parametrize("rule", ["consistent", "bounded", "least"])
 def test_clients_are_served_under_a_flood(lab, rule):
+    lab.host.set_sysctl("net.core.somaxconn", 128)  # so that an emulated machine can fill the queues as well
     for port in PORTS:
         start(lab, "poll", f"i{port}", port)
     lab.load_with(*PORTS, rule=("--balance", rule))

@@ -169,6 +169,32 @@ def test_a_guard_that_cannot_be_as_asked_stays_as_it_was(lab):
     assert guard(lab) == "skb"
 
 
+def test_a_second_load_that_fails_changes_nothing(lab):
+    """Neither the address, nor the interface that it came to first."""
+    lab.load()
+    lab.host.ip("link add other type veth peer name another")
+    before = lab.rcxlb.status()
+    result = lab.rcxlb.attempt("load", "other", "lo", "--xdp", "native", "--no-agent", "--listen", "*:81")
+    assert result.code == 1 and "'lo'" in result.err, str(result)
+    after = lab.rcxlb.status()
+    assert after["interfaces"] == before["interfaces"]
+    assert [service["listen"] for service in after["services"]] == [service["listen"] for service in before["services"]]
+
+
+def test_an_interface_that_was_made_anew_is_one(lab):
+    lab.load()
+    for _ in range(3):
+        lab.host.ip("link add other type veth peer name another")
+        lab.rcxlb("load", "other", "--no-agent")
+        assert sorted(entry["name"] for entry in lab.rcxlb.status()["interfaces"]) == ["eth0", "other"]
+        lab.host.ip("link del other")
+    lab.host.ip("link add former type veth peer name another")
+    lab.rcxlb("load", "former", "--no-agent")
+    lab.host.ip("link set former name present")
+    lab.rcxlb("load", "eth0", "--xdp", "skb", "--no-agent")
+    assert sorted(entry["name"] for entry in lab.rcxlb.status()["interfaces"]) == ["eth0", "present"]
+
+
 def test_a_guard_that_somebody_took_off_is_attached_again(lab):
     lab.load()
     mode = guard(lab)

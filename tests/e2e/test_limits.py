@@ -140,7 +140,20 @@ def fail_check(lab, _first):
     agent.say_down(lab, 0)
 
 
-@pytest.mark.parametrize("end", [end_group, fail_check], ids=["a group that has gone", "one that is down"])
+def fill(lab, _first):
+    lab.rcxlb("backends", "add", FIRST, "--max-connections", "1")
+    while lab.rcxlb.active(FIRST) < 1:
+        lab.dial()
+
+
+def turn_to_ipv6(lab, first):
+    first.kill()
+    lab.instance("six", 3001, "--bind", "::", "--v6only")
+    lab.rcxlb("backends", "add", "[::1]:3001")
+
+
+@pytest.mark.parametrize("end", [end_group, fail_check, fill, turn_to_ipv6],
+                         ids=["a group that has gone", "one that is down", "one that is full", "one for IPv6 alone"])
 def test_who_takes_no_clients_has_no_part_in_the_shares(lab, end):
     """Of two that are left each may hold half, and not a third: their clients stay with the hash's choice."""
     lab.load_with(3001, 3002, 3003, rule=("--balance", "bounded"))
@@ -149,8 +162,10 @@ def test_who_takes_no_clients_has_no_part_in_the_shares(lab, end):
     end(lab, first)
     hold(lab, 200)
     backends = [lab.rcxlb.backend(address) for address in BACKENDS]
-    assert [backend["active"] for backend in backends][0] == 0
-    assert sum(backend["spilled"] for backend in backends) <= 6, backends  # either may have 125 of the 200
+    assert backends[0]["active"] == (end is fill)
+    assert sum(backend["spilled"] for backend in backends) <= 6 + 200 * (end is fill), backends  # either may have 125
+    answers = [lab.rcxlb.json("why", f"192.0.2.2:{port}") for port in range(20000, 20020)]
+    assert "loaded" not in {entry["verdict"] for answer in answers for entry in answer["candidates"]}
 
 
 @contextlib.contextmanager

@@ -326,11 +326,39 @@ static void not_all_of_many_are_looked_at(void **state)
 	}
 }
 
+/* Ids of any kind: what addresses come and go leaves them far apart. */
+static void members_are_told_apart_by_the_whole_id(void **state)
+{
+	static struct rcxlb_table two = { .members = 2, .member = { 3, 67 } };
+	const struct rcxlb_facts *facts[RCXLB_MAX_BACKENDS] = {
+		[3] = &(struct rcxlb_facts)AWAKE, [67] = &(struct rcxlb_facts)FINE
+	};
+	const struct rcxlb_rule rule = { .balance = LEAST, .load_factor = 125 };
+
+	(void)state;
+	for (int i = 0; i < RCXLB_TABLE_SIZE; i++)
+		two.slot[i] = i % 2 ? 67 : 3;
+	for (uint64_t hash = 0; hash < 100; hash++) {
+		struct rcxlb_walk walk = rcxlb_walk(&two, hash * 7919);
+		struct rcxlb_choice choice;
+		uint32_t i = 0, id;
+
+		rcxlb_begin(&choice, &two, &walk);
+		do
+			id = rcxlb_candidate(&two, &walk, i);
+		while ((rcxlb_looked_at(&choice, id, i) || !rcxlb_offer(&choice, &rule, id, facts[id])) &&
+		       ++i < walk.candidates);
+		assert_int_equal(choice.chosen, 67);
+		assert_true(choice.slots <= RCXLB_WALK);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rules),
 		cmocka_unit_test(shares_are_exact),
+		cmocka_unit_test(members_are_told_apart_by_the_whole_id),
 		cmocka_unit_test(who_is_far_behind_comes_first),
 		cmocka_unit_test(few_connections_are_no_reason_to_catch_up),
 		cmocka_unit_test(slow_start_takes_its_part_of_the_clients),
