@@ -253,8 +253,8 @@ long handle_iterate(struct dataplane *dataplane, enum dataplane_iterator which, 
 		bool room = got < size;
 		ssize_t n = room ? read(fd, (char *)to + got, size - got) : read(fd, spill, sizeof(spill));
 
-		if (n < 0 && errno == EINTR)
-			continue;
+		if (n < 0 && (errno == EINTR || (errno == EAGAIN && which == ITERATOR_holders)))
+			continue;	      /* after a million files the kernel takes a breath */
 		if (n < 0 && errno != EAGAIN) /* the program said that it has seen enough */
 			err = failed(error, -errno, "the program `%s` stopped: %s", iterator_names[which],
 				     strerror(errno));

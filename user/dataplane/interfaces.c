@@ -261,9 +261,10 @@ static void forget_gone(struct dataplane *dataplane)
  */
 int interface_attach(struct dataplane *dataplane, const char *name, enum xdp_choice xdp, struct error *error)
 {
-	struct rcxlb_interface entry = {};
+	struct rcxlb_interface entry = {}, former;
 	int map = dataplane->map[MAP_interfaces], err;
 	uint32_t index;
+	bool noted;
 
 	err = interface_index(name, error);
 	if (err < 0)
@@ -273,12 +274,18 @@ int interface_attach(struct dataplane *dataplane, const char *name, enum xdp_cho
 	tell_libxdp_where(&dataplane->place);
 	entry.mode = xdp == XDP_OFF ? RCXLB_XDP_NONE : xdp == XDP_SKB ? RCXLB_XDP_SKB : RCXLB_XDP_NATIVE;
 	strcpy(entry.name, name);
+	noted = !bpf_map_lookup_elem(map, &index, &former);
 	err = bpf_map_update_elem(map, &index, &entry, BPF_ANY);
 	if (err)
 		return failed_in_kernel(error, err, "no room for interface '%s', there are %d already: %s", name,
 					RCXLB_MAX_INTERFACES, strerror(-err));
 	err = detach(dataplane, index);
-	if (!err && xdp != XDP_OFF)
+	if (err) {
+		if (noted) /* it is there: who unloads has to know of it */
+			bpf_map_update_elem(map, &index, &former, BPF_ANY);
+		return say_why(name, xdp, err, error);
+	}
+	if (xdp != XDP_OFF)
 		err = attach(dataplane, index, xdp, &entry.mode);
 	if (!err)
 		err = bpf_map_update_elem(map, &index, &entry, BPF_ANY);
