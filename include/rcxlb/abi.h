@@ -71,6 +71,8 @@ enum rcxlb_balance {
 #define RCXLB_MAX_LOAD_FACTOR	10000
 #define RCXLB_MAX_BLOCKED_MS	60000
 #define RCXLB_MAX_SLOW_START_MS 3600000
+#define RCXLB_IDLE_MS 3600000 /* as long as quiet WebSockets may be */
+#define RCXLB_MAX_IDLE_MS 604800000
 
 enum rcxlb_service_flags {
 	RCXLB_SERVICE_OWN_PORT = 1, /* a port that it listens on is a backend's as well: health checks must pass it by */
@@ -88,8 +90,8 @@ struct rcxlb_service {
 	__u32 slow_start_ms; /* a backend that came gets its share of new clients after this time; 0: at once */
 	__u64 hash_key[2];
 	char name[RCXLB_NAME_LEN];
-	__u32 flags; /* enum rcxlb_service_flags */
-	__u32 unused;
+	__u32 flags;   /* enum rcxlb_service_flags */
+	__u32 idle_ms; /* then a connection that a worker relays and that is without a byte is ended */
 };
 
 /* Map `members`, by service id: a bit for each of its backends. For user space; steer reads the table. */

@@ -189,6 +189,17 @@ def test_proxied_services(lab, away, service):
     assert reasons == {"its service parses HTTP" if service == "http" else "a worker ends TLS and relays"}
 
 
+def test_a_relayed_connection_that_is_idle_ends_as_the_service_says(lab, away):
+    there(lab, away, "away")
+    lab.instance("here", 3002)
+    load(lab, AWAY, "127.0.0.1:3002", rule=(*UNCHECKED, "--idle-ms", "300"))
+    held = [lab.dial() for _ in range(30)]
+    assert {connection.name for connection in held} == {"away", "here"}
+    wait_equal(lambda: lab.rcxlb.active(AWAY), 0, "those that were relayed")
+    assert [connection.echoes() for connection in held] == [connection.name == "here" for connection in held]
+    assert lab.rcxlb.json("services")["services"][0]["idle_ms"] == 300
+
+
 def tls_name(lab):
     try:
         connection = Connection(TlsClient(lab.connect().sock, context())).read_greeting()

@@ -32,6 +32,7 @@ static const char everything[] =
     "  load_factor: 1.5\n"
     "  blocked_ms: 7\n"
     "  slow_start_ms: 1000\n"
+    "  idle_ms: 90000\n"
     "  backends:\n"
     "  - {address: 127.0.0.1:3001-3003, weight: 3}\n"
     "  - 127.0.0.1:3004\n"
@@ -75,6 +76,7 @@ static void every_key_has_its_effect(void **state)
 	assert_int_equal(service->load_factor, 150);
 	assert_int_equal(service->blocked_ms, 7);
 	assert_int_equal(service->slow_start_ms, 1000);
+	assert_int_equal(service->idle_ms, 90000);
 	assert_int_equal(model_members(model, service, members), 5);
 	assert_int_equal(model->backend[members[2]].weight, 3);
 	assert_int_equal(model->backend[members[3]].weight, 1);
@@ -126,7 +128,7 @@ static void every_key_of_http_has_its_effect(void **state)
 	assert_int_equal(http_error_page_of(http, 503), 0);
 	assert_int_equal(http_error_page_of(http, 413), 1);
 	assert_int_equal(http_error_page_of(http, 504), RCXLB_MAX_ERROR_PAGES);
-	assert_int_equal(config.error_page[1][1], 23);
+	assert_int_equal(config.error_page[1][1], 24);
 	assert_int_equal(http->trusted_count, 2);
 	assert_int_equal(http->trusted[0].length, 96 + 8);
 	assert_int_equal(http->trusted[1].length, 128);
@@ -310,6 +312,7 @@ static void draw_service(struct model *model, int number)
 	service.load_factor = 101 + draw(9900);
 	service.blocked_ms = 1 + draw(60000);
 	service.slow_start_ms = draw(3600001);
+	service.idle_ms = 1 + draw(RCXLB_MAX_IDLE_MS);
 	if (draw(5)) {
 		draw_check(&service.check);
 		draw_http(&service.http);

@@ -114,6 +114,7 @@ static int prepare_service(const struct crew *crew, struct start *start, uint32_
 		.pages = start->material->page[id],
 		.challenges = crew->means->challenges,
 		.access_log = log < 0 ? 0 : log,
+		.idle_ms = wished->idle_ms,
 		.proxy = &wished->proxy,
 	};
 	for (int ipv6 = 0; ipv6 < 2; ipv6++) {

@@ -96,7 +96,8 @@ static bool same_for_workers(const struct model *a, const struct model *b)
 		if (served != model_has_workers(b, right))
 			return false;
 		if (served &&
-		    (!same_listens(left, right) || memcmp(left->name, right->name, sizeof(left->name)) ||
+		    (!same_listens(left, right) || left->idle_ms != right->idle_ms ||
+		     memcmp(left->name, right->name, sizeof(left->name)) ||
 		     memcmp(&left->tls, &right->tls, sizeof(left->tls)) ||
 		     memcmp(&left->proxy, &right->proxy, sizeof(left->proxy)) ||
 		     memcmp(&left->http, &right->http, sizeof(left->http)) || !same_routes(a, b, &left->http)))

@@ -38,13 +38,13 @@ static json_t *service_json(const struct model *model, const struct model_servic
 	for (uint32_t i = 0; i < count; i++)
 		json_array_append_new(backends,
 				      json_string(endpoint_format(&model->backend[members[i]].endpoint, text)));
-	return json_pack("{s:s, s:o, s:s, s:s, s:f, s:i, s:i, s:b, s:b, s:s, s:o, s:o}", "name", service->name,
+	return json_pack("{s:s, s:o, s:s, s:s, s:f, s:i, s:i, s:i, s:b, s:b, s:s, s:o, s:o}", "name", service->name,
 			 "listen", listen, "hash", model_hash_name(service->hash), "balance",
 			 model_balance_name(service->balance), "load_factor", service->load_factor / 100.0,
-			 "blocked_ms", (int)service->blocked_ms, "slow_start_ms", (int)service->slow_start_ms, "tls",
-			 service->tls.certificates != 0, "http", http_is_parsed(&service->http), "redirect",
-			 http_redirect_name(&service->http), "health", check_json(&service->check), "backends",
-			 backends);
+			 "blocked_ms", (int)service->blocked_ms, "slow_start_ms", (int)service->slow_start_ms,
+			 "idle_ms", (int)service->idle_ms, "tls", service->tls.certificates != 0, "http",
+			 http_is_parsed(&service->http), "redirect", http_redirect_name(&service->http), "health",
+			 check_json(&service->check), "backends", backends);
 }
 
 static int list_json(const struct model *model)
@@ -105,7 +105,7 @@ static int list(const struct arguments *arguments, struct error *error)
 /* How a service chooses, where the options say so. */
 static int wished_rule(const struct arguments *arguments, struct model_service *to, struct error *error)
 {
-	unsigned long factor, blocked, slow_start;
+	unsigned long factor, blocked, slow_start, idle;
 	int err = 0;
 
 	if (argument(arguments, "--balance"))
@@ -119,11 +119,14 @@ static int wished_rule(const struct arguments *arguments, struct model_service *
 	if (!err)
 		err = argument_number(arguments, "--slow-start-ms", 0, RCXLB_MAX_SLOW_START_MS, to->slow_start_ms,
 				      &slow_start, error);
+	if (!err)
+		err = argument_number(arguments, "--idle-ms", 1, RCXLB_MAX_IDLE_MS, to->idle_ms, &idle, error);
 	if (err)
 		return err;
 	to->load_factor = factor;
 	to->blocked_ms = blocked;
 	to->slow_start_ms = slow_start;
+	to->idle_ms = idle;
 	return 0;
 }
 
@@ -352,6 +355,11 @@ static const struct option_spec options[] = {
 	  "add: an event loop that gets nothing done for so long is blocked, 1 to 60000; 5 if not given", false },
 	{ "--slow-start-ms", NULL, "MS",
 	  "add: time until a backend that comes has its full share of new clients; 0 if not given", false },
+	{ "--idle-ms", NULL, "MS",
+	  "add: a connection that a worker relays is ended when no byte has come either way for so long, 1 to "
+	  "604800000; "
+	  "3600000 if not given",
+	  false },
 	{ "--certificate", NULL, "FILE",
 	  "add: it ends TLS with this certificate (PEM); may be repeated: a client gets the one that it asks for",
 	  true },
@@ -391,7 +399,7 @@ static const struct option_spec options[] = {
 const struct command command_services = {
 	.name = "services",
 	.usage = "[list]\nadd NAME --listen ADDR:PORT... [--hash tuple|client] [--balance RULE] [--load-factor FACTOR] "
-		 "[--blocked-ms MS] [--slow-start-ms MS] [--certificate FILE --key FILE]... [--http] "
+		 "[--blocked-ms MS] [--slow-start-ms MS] [--idle-ms MS] [--certificate FILE --key FILE]... [--http] "
 		 "[--trusted-proxy CIDR]... [--set-header NAME:VALUE]... [--acme FOLDER] [--accept-proxy CIDR]... "
 		 "[--send-proxy v2] [--check auto|off|tcp|http] [--check-path PATH] "
 		 "[--check-host HOST] [--check-status STATUS] [--check-body TEXT] [--check-interval-ms MS] "

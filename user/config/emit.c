@@ -168,6 +168,7 @@ static json_t *service_tree(const struct model *model, const struct model_servic
 		json_object_set_new(tree, "load_factor", json_real(service->load_factor / 100.0));
 	put_number(tree, "blocked_ms", service->blocked_ms, RCXLB_BLOCKED_MS);
 	put_number(tree, "slow_start_ms", service->slow_start_ms, 0);
+	put_number(tree, "idle_ms", service->idle_ms, RCXLB_IDLE_MS);
 	if (service->tls.certificates)
 		json_object_set_new(tree, "tls", tls_tree(&service->tls));
 	if (http_is_parsed(&service->http))

@@ -102,6 +102,8 @@ static const struct config_key keys[] = {
 	       "an event loop that gets nothing done for so long is blocked"),
 	NUMBER(SERVICE, "slow_start_ms", CONFIG_NUMBER, 0, RCXLB_MAX_SLOW_START_MS, "0", draft_service,
 	       service.slow_start_ms, "time until a backend that comes has its full share of new clients"),
+	NUMBER(SERVICE, "idle_ms", CONFIG_NUMBER, 1, RCXLB_MAX_IDLE_MS, "3600000", draft_service, service.idle_ms,
+	       "a connection that a worker relays is ended when no byte has come either way for so long"),
 	{ .section = SERVICE,
 	  .name = "backends",
 	  .kind = CONFIG_SECTIONS,

@@ -38,6 +38,7 @@ static const char *const settings[] = {
 	"load_factor",
 	"blocked_ms",
 	"slow_start_ms",
+	"idle_ms",
 	"health.type",
 	"health.path",
 	"health.host",
@@ -105,6 +106,7 @@ static void print_settings(const struct model_service *service, struct value to[
 	snprintf(next++->text, VALUE_LEN, "%.2f", service->load_factor / 100.0);
 	snprintf(next++->text, VALUE_LEN, "%u", service->blocked_ms);
 	snprintf(next++->text, VALUE_LEN, "%u", service->slow_start_ms);
+	snprintf(next++->text, VALUE_LEN, "%u", service->idle_ms);
 	snprintf(next++->text, VALUE_LEN, "%s", check_type_name(check->type));
 	snprintf(next++->text, VALUE_LEN, "%s", or_none(check->path));
 	snprintf(next++->text, VALUE_LEN, "%s", or_none(check->host));

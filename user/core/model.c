@@ -164,6 +164,7 @@ void model_service_defaults(struct model_service *service, uint8_t hash)
 	service->load_factor = RCXLB_LOAD_FACTOR;
 	service->blocked_ms = RCXLB_BLOCKED_MS;
 	service->slow_start_ms = 0;
+	service->idle_ms = RCXLB_IDLE_MS;
 	check_defaults(&service->check);
 }
 
@@ -224,6 +225,7 @@ int model_service_set(struct model *model, const struct model_service *wished, s
 	service->load_factor = wished->load_factor;
 	service->blocked_ms = wished->blocked_ms;
 	service->slow_start_ms = wished->slow_start_ms;
+	service->idle_ms = wished->idle_ms;
 	service->check = wished->check;
 	service->tls = wished->tls;
 	service->http = wished->http;

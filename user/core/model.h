@@ -32,7 +32,9 @@ struct model_service {
 	struct rcxlb_endpoint listen[RCXLB_MAX_LISTEN];
 	uint32_t load_factor;   /* percent */
 	uint32_t blocked_ms;    /* as RCXLB_BLOCKED_MS */
-	uint32_t slow_start_ms; /* 0: none. No holes: models are compared as bytes */
+	uint32_t slow_start_ms; /* 0: none */
+	uint32_t idle_ms;       /* of what workers relay */
+	uint32_t unused;        /* 0. No holes: models are compared as bytes */
 	struct rcxlb_check check;
 	struct rcxlb_tls tls;
 	struct rcxlb_http http;

@@ -170,6 +170,7 @@ static int write_services(struct dataplane *dataplane, const struct model *model
 			.load_factor = service->load_factor,
 			.blocked_ms = service->blocked_ms,
 			.slow_start_ms = service->slow_start_ms,
+			.idle_ms = service->idle_ms,
 			.flags = (model_has_own_port(model, service) ? RCXLB_SERVICE_OWN_PORT : 0) |
 				 (model_is_proxied(service) ? RCXLB_SERVICE_PROXIED : 0) |
 				 (model_is_pierced(model, service) ? RCXLB_SERVICE_PIERCED : 0),

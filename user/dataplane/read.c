@@ -41,6 +41,7 @@ static int read_services(struct dataplane *dataplane, struct model *model, struc
 		service->load_factor = value.load_factor;
 		service->blocked_ms = value.blocked_ms;
 		service->slow_start_ms = value.slow_start_ms;
+		service->idle_ms = value.idle_ms;
 		service->listen[service->listens++] = key;
 	}
 	for (int i = 0; i < RCXLB_MAX_SERVICES; i++)

@@ -94,7 +94,8 @@ static void start_relay(struct connection *connection, struct side instance, str
 	*relay = (struct relay){
 		.base = shared->base,
 		.buffers = &shared->buffers,
-		.limits = &shared->limits.relay,
+		.idle_ms = connection->service->idle_ms,
+		.half_closed_ms = shared->limits.relay.half_closed_ms,
 		.ended = on_relayed,
 		.client = connection->side,
 		.up = { .total = &connection->counters->sum.bytes_up, .buffer = connection->first },

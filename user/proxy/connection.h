@@ -44,6 +44,7 @@ struct connection_service {
 	struct tls_context *tls;   /* NULL: plain */
 	struct http_service *http; /* NULL: relayed */
 	bool client_first;
+	uint32_t idle_ms; /* of a relay */
 	struct rcxlb_proxy proxy;
 	struct worker_counters counters;
 };

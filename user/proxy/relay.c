@@ -179,7 +179,7 @@ static bool is_half_closed(const struct relay *relay)
 
 static int64_t idle_limit(const struct relay *relay)
 {
-	return is_half_closed(relay) ? relay->limits->half_closed_ms : relay->limits->idle_ms;
+	return is_half_closed(relay) ? relay->half_closed_ms : relay->idle_ms;
 }
 
 static void set_timer(struct relay *relay, int64_t ms)
@@ -366,7 +366,7 @@ int relay_start(struct relay *relay)
 	relay->half_closed = false;
 	if (evtimer_assign(&relay->timer, relay->base, on_timer, relay) || watch(relay))
 		return -ENOMEM;
-	set_timer(relay, relay->limits->idle_ms);
+	set_timer(relay, relay->idle_ms);
 	if (has_more(relay))
 		go_on_soon(relay);
 	return 0;

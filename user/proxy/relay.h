@@ -13,7 +13,7 @@
 #include "proxy/side.h"
 
 struct relay_limits {
-	uint32_t idle_ms; /* without a byte either way */
+	uint32_t idle_ms; /* without a byte either way, where a service does not say its own */
 	/*
 	 * The same, after the instance has sent its end and the client has not: nobody can tell then whether the
 	 * instance still listens, and the kernel would give such a socket tcp_fin_timeout.
@@ -49,7 +49,7 @@ struct flow {
 struct relay {
 	struct event_base *base;
 	struct buffers *buffers;
-	const struct relay_limits *limits;
+	uint32_t idle_ms, half_closed_ms; /* as in struct relay_limits */
 	void (*ended)(struct relay *relay, enum relay_end end);
 	struct side client, instance;
 	struct flow up, down; /* client to instance, instance to client */

@@ -274,6 +274,7 @@ static int start_services(struct worker *worker, const struct worker_config *con
 
 		service->id = given->id;
 		service->client_first = given->client_first;
+		service->idle_ms = given->idle_ms ? given->idle_ms : config->limits.relay.idle_ms;
 		if (given->proxy)
 			service->proxy = *given->proxy;
 		if (given->http)

@@ -96,6 +96,7 @@ struct worker_service {
 	 * idle connections which browsers make in advance cost it nothing.
 	 */
 	bool client_first;
+	uint32_t idle_ms; /* 0: as the limits say */
 	const struct rcxlb_proxy *proxy; /* the PROXY protocol; NULL: it is spoken with nobody */
 };
 
