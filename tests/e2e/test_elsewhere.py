@@ -192,7 +192,7 @@ def test_proxied_services(lab, away, service):
 def test_a_relayed_connection_that_is_idle_ends_as_the_service_says(lab, away):
     there(lab, away, "away")
     lab.instance("here", 3002)
-    load(lab, AWAY, "127.0.0.1:3002", rule=(*UNCHECKED, "--idle-ms", "300"))
+    load(lab, AWAY, "127.0.0.1:3002", rule=(*UNCHECKED, "--balance", "bounded", "--idle-ms", "300"))
     held = [lab.dial() for _ in range(30)]
     assert {connection.name for connection in held} == {"away", "here"}
     wait_equal(lambda: lab.rcxlb.active(AWAY), 0, "those that were relayed")
