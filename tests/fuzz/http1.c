@@ -43,7 +43,7 @@ static bool named(const char *field, size_t length, const char *name)
 
 		if (c >= 'A' && c <= 'Z')
 			c += 'a' - 'A';
-		if (c == '_')
+		if (c && strchr("!#$%&'*+.^_`|~", c))
 			c = '-';
 		if (c != name[i])
 			return false;
@@ -99,7 +99,7 @@ static void ours_in_place(const char *head, size_t length, const struct trip_set
 		must(colon && colon > line && colon[1] == ' ');
 		must(!is_forwarding(line, colon - line) ||
 		     (settings->trusted && named(line, colon - line, "x-forwarded-") &&
-		      !memchr(line, '_', colon - line)));
+		      line + strcspn(line, ":!#$%&'*+.^_`|~") == colon));
 	}
 	must(!"a head without its end");
 }
@@ -175,7 +175,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length)
 	if (!settings.answers)
 		for (unsigned int m = 0; m < whole->marks; m++)
 			ours_in_place(whole->text.at + whole->mark[m].head, whole->mark[m].body - whole->mark[m].head,
-				   &settings);
+				      &settings);
 	again(whole, &settings);
 	trip_free(whole);
 	return 0;

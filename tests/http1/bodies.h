@@ -38,7 +38,9 @@ REFUSED("RFC 9112 6.3", 400, "a list of one", POST HOST "Content-Length: 5,\r\n\
 REFUSED("RFC 9110 15.5.14", 413, "a length past the limit", POST HOST "Content-Length: 6\r\n\r\n123456", .body_limit = 5),
 PASSES("RFC 9110 15.5.14", "a length at the limit", POST HOST "Content-Length: 5\r\n\r\nhello", SEEN("POST /", "Content-Length: 5\r\n") "hello" END, .body_limit = 5),
 PASSES("RFC 9110 5.1", "Content_Length means nothing and goes nowhere", POST HOST "Content_Length: 5\r\n\r\n", SEEN("POST /", "") END),
+PASSES("RFC 9110 5.1", "nor does Content.Length", POST HOST "Content.Length: 5\r\nContent~Length: 6\r\n\r\n", SEEN("POST /", "") END),
 PASSES("RFC 9110 5.1", "Transfer_Encoding means nothing and goes nowhere", POST HOST "Transfer_Encoding: chunked\r\nContent-Length: 2\r\n\r\nab", SEEN("POST /", "Content-Length: 2\r\n") "ab" END),
+PASSES("RFC 9110 5.1", "nor does Transfer.Encoding", POST HOST "Transfer.Encoding: chunked\r\nContent-Length: 2\r\n\r\nab", SEEN("POST /", "Content-Length: 2\r\n") "ab" END),
 
 /* Transfer-Encoding. */
 PASSES("RFC 9112 7.1", "a chunked body", POST HOST TE "\r\n5\r\nhello\r\n0\r\n\r\n", SEEN("POST /", TE) "hello" END),

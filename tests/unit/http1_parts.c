@@ -142,10 +142,12 @@ static const struct {
 	{ "a blank at the end", "A", "a ", false },
 	{ "framing", "Content-Length", "1", false },
 	{ "framing, otherwise written", "transfer_encoding", "chunked", false },
+	{ "framing, with a point", "Content.Length", "1", false },
 	{ "the connection", "Connection", "close", false },
 	{ "Host", "Host", "h", false },
 	{ "who the client is", "X-Forwarded-For", "a", false },
 	{ "who the client is, otherwise written", "x_real_ip", "a", false },
+	{ "who the client is, with a tilde", "X~Real~IP", "a", false },
 };
 
 static void configured_headers(void **state)

@@ -46,17 +46,24 @@ const uint8_t http1_char_sets[256] = {
 #define EIGHT(c)                                                                                                       \
 	[c] = (c), [(c) + 1] = (c) + 1, [(c) + 2] = (c) + 2, [(c) + 3] = (c) + 3, [(c) + 4] = (c) + 4,                 \
 	[(c) + 5] = (c) + 5, [(c) + 6] = (c) + 6, [(c) + 7] = (c) + 7
+#define SAME(c)	  [c] = (c)
 #define LOWER(c)  [c] = (c) | 0x20
 #define LOWER4(c) LOWER(c), LOWER((c) + 1), LOWER((c) + 2), LOWER((c) + 3)
 
+/* clang-format off */
 const uint8_t http1_folded[256] = {
-	EIGHT(0x00), EIGHT(0x08), EIGHT(0x10), EIGHT(0x18), EIGHT(0x20),   EIGHT(0x28), EIGHT(0x30),
-	EIGHT(0x38), ['@'] = '@', LOWER('A'),  LOWER('B'),  LOWER4('C'),   LOWER4('G'), LOWER4('K'),
-	LOWER4('O'), LOWER4('S'), LOWER4('W'), ['['] = '[', ['\\'] = '\\', [']'] = ']', ['^'] = '^',
-	['_'] = '-', EIGHT(0x60), EIGHT(0x68), EIGHT(0x70), EIGHT(0x78),   EIGHT(0x80), EIGHT(0x88),
-	EIGHT(0x90), EIGHT(0x98), EIGHT(0xa0), EIGHT(0xa8), EIGHT(0xb0),   EIGHT(0xb8), EIGHT(0xc0),
-	EIGHT(0xc8), EIGHT(0xd0), EIGHT(0xd8), EIGHT(0xe0), EIGHT(0xe8),   EIGHT(0xf0), EIGHT(0xf8),
+	EIGHT(0x00), EIGHT(0x08), EIGHT(0x10), EIGHT(0x18),
+	SAME(' '), ['!'] = '-', SAME('"'), ['#' ... '\''] = '-', SAME('('), SAME(')'),
+	['*' ... '+'] = '-', SAME(','), ['-' ... '.'] = '-', SAME('/'),
+	EIGHT('0'), EIGHT('8'),
+	SAME('@'), LOWER4('A'), LOWER4('E'), LOWER4('I'), LOWER4('M'), LOWER4('Q'), LOWER4('U'), LOWER('Y'), LOWER('Z'),
+	SAME('['), SAME('\\'), SAME(']'), ['^' ... '`'] = '-',
+	EIGHT('a'), EIGHT('i'), EIGHT('q'), SAME('y'), SAME('z'),
+	SAME('{'), ['|'] = '-', SAME('}'), ['~'] = '-', SAME(0x7f),
+	EIGHT(0x80), EIGHT(0x88), EIGHT(0x90), EIGHT(0x98), EIGHT(0xa0), EIGHT(0xa8), EIGHT(0xb0), EIGHT(0xb8),
+	EIGHT(0xc0), EIGHT(0xc8), EIGHT(0xd0), EIGHT(0xd8), EIGHT(0xe0), EIGHT(0xe8), EIGHT(0xf0), EIGHT(0xf8),
 };
+/* clang-format on */
 
 #define EACH(byte) (UINT64_MAX / 255 * (byte))
 

@@ -27,7 +27,10 @@ enum http1_chars {
 /* A bit set of enum http1_chars for each byte. */
 extern const uint8_t http1_char_sets[256];
 
-/* Lower case, and `-` for `_`: how names are compared that some servers read alike. */
+/*
+ * Lower case, and `-` for every token character that is neither letter nor digit: how names are compared that some
+ * servers read alike. PHP has `_` for the point too, lighttpd's CGI for all of them.
+ */
 extern const uint8_t http1_folded[256];
 
 static inline bool http1_is(char c, enum http1_chars set)

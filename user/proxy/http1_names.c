@@ -37,19 +37,26 @@ static bool is_folded(const char *text, const char *folded, size_t length)
 	return true;
 }
 
+/* Is a character in it that only folding makes a `-`? */
+static bool is_odd(struct http1_span name)
+{
+	for (size_t i = 0; i < name.length; i++)
+		if (http1_folded[(uint8_t)name.at[i]] == '-' && name.at[i] != '-')
+			return true;
+	return false;
+}
+
 enum http1_name http1_name_of(struct http1_span name, bool *odd)
 {
 	static const char prefix[] = "x-forwarded-";
 	enum http1_name id = HTTP1_OTHER;
 
-	*odd = false;
 	if (name.length <= LONGEST)
 		for (const struct known *k = known[name.length]; k->name && !id; k++)
 			if (is_folded(name.at, k->name, name.length))
 				id = k->id;
 	if (!id && name.length >= sizeof(prefix) - 1 && is_folded(name.at, prefix, sizeof(prefix) - 1))
 		id = HTTP1_X_FORWARDED_MORE;
-	if (id)
-		*odd = memchr(name.at, '_', name.length);
+	*odd = id && is_odd(name);
 	return id;
 }

@@ -10,13 +10,17 @@ bool http1_equal(struct http1_span a, struct http1_span b)
 	return a.length == b.length && (!a.length || !memcmp(a.at, b.at, a.length));
 }
 
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
 bool http1_equal_nocase(struct http1_span a, struct http1_span b)
 {
 	if (a.length != b.length)
 		return false;
 	for (size_t i = 0; i < a.length; i++)
-		if (http1_folded[(uint8_t)a.at[i]] != http1_folded[(uint8_t)b.at[i]] ||
-		    (a.at[i] == '_') != (b.at[i] == '_'))
+		if (lower(a.at[i]) != lower(b.at[i]))
 			return false;
 	return true;
 }

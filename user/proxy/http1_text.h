@@ -17,10 +17,10 @@ struct http1_span {
 /* Byte by byte. */
 bool http1_equal(struct http1_span a, struct http1_span b);
 
-/* Letters in either case; everything else byte by byte, `_` too. */
+/* Letters in either case; everything else byte by byte. */
 bool http1_equal_nocase(struct http1_span a, struct http1_span b);
 
-/* Letters in either case and `_` as `-`: field names that some servers take for the same. */
+/* As http1_folded folds: field names that some servers take for the same. */
 bool http1_equal_folded(struct http1_span a, struct http1_span b);
 
 /* Without SP and HTAB (OWS, RFC 9110 5.6.3) at both ends. */
