@@ -43,16 +43,17 @@ bool http_seek(struct http_conversation *c)
 	uint32_t looks = http_challenges_looks(challenges) - c->looks;
 	struct http1_span token = token_of(c->exchange);
 	char text[HTTP_CHALLENGE_TEXT];
-	uint32_t length;
+	bool late = c->now_ms - c->since_ms > LOOKS_MS;
+	int length;
 
 	if (!http_challenge_is_token(token)) {
 		http_answer_here(c, 404, (struct http1_span){ NULL, 0 });
 		return true;
 	}
 	length = http_challenges_find(challenges, c->service->said.acme, token, text);
-	if (length)
-		http_answer_here(c, 200, (struct http1_span){ text, length });
-	else if (looks >= HTTP_CHALLENGE_LOOKS || c->now_ms - c->since_ms > LOOKS_MS)
+	if (length > 0)
+		http_answer_here(c, 200, (struct http1_span){ text, (size_t)length });
+	else if (late || (length != HTTP_CHALLENGES_BUSY && looks >= HTTP_CHALLENGE_LOOKS))
 		http_answer_here(c, 404, (struct http1_span){ NULL, 0 });
 	return c->state != HTTP_SEEKING;
 }

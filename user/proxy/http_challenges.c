@@ -76,8 +76,8 @@ static bool is_for(const struct http_challenge *entry, const char *folder, struc
 	       !strncmp(entry->folder, folder, sizeof(entry->folder));
 }
 
-uint32_t http_challenges_find(const struct http_challenges *shared, const char *folder, struct http1_span token,
-			      char to[HTTP_CHALLENGE_TEXT])
+int http_challenges_find(const struct http_challenges *shared, const char *folder, struct http1_span token,
+			 char to[HTTP_CHALLENGE_TEXT])
 {
 	uint32_t version = __atomic_load_n(&shared->version, __ATOMIC_ACQUIRE), length = 0;
 
@@ -90,5 +90,7 @@ uint32_t http_challenges_find(const struct http_challenges *shared, const char *
 		memcpy(to, entry->text, length);
 	}
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return version & 1 || version != __atomic_load_n(&shared->version, __ATOMIC_RELAXED) ? 0 : length;
+	if (version & 1 || version != __atomic_load_n(&shared->version, __ATOMIC_RELAXED))
+		return HTTP_CHALLENGES_BUSY;
+	return (int)length;
 }

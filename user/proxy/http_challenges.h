@@ -50,8 +50,12 @@ void http_challenges_publish(struct http_challenges *shared, const struct http_c
 #define HTTP_CHALLENGE_LOOKS 2
 uint32_t http_challenges_looks(const struct http_challenges *shared);
 
-/* Copies the text for a token. Returns its bytes; 0: it is not there, or they are being written at this moment. */
-uint32_t http_challenges_find(const struct http_challenges *shared, const char *folder, struct http1_span token,
-			      char to[HTTP_CHALLENGE_TEXT]);
+/*
+ * Copies the text for a token. Returns its bytes; 0: it is not there; HTTP_CHALLENGES_BUSY: they are being written at
+ * this moment, and nobody can tell.
+ */
+#define HTTP_CHALLENGES_BUSY -1
+int http_challenges_find(const struct http_challenges *shared, const char *folder, struct http1_span token,
+			 char to[HTTP_CHALLENGE_TEXT]);
 
 #endif
