@@ -343,6 +343,23 @@ def test_a_bad_request_is_answered_and_the_connection_ends(make, kind):
 
 
 @each_kind
+@pytest.mark.parametrize("sent, status", [
+    (b"HEAD / HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n", 400),
+    (b"HEAD / HTTP/1.2\r\n", 505),
+    (b"HEAD / HTTP/1.1\r\nHo", 408),
+    (b"HEAD / HTTP/1.1\r\nHost: h\r\nUpgrade: h2c\r\n\r\n", 501),
+])
+def test_a_head_request_that_is_refused_has_no_body_in_its_answer(make, kind, sent, status):
+    pair = make(kind, "--head-ms", 300)
+    client = pair.client()
+    client.sendall(sent)
+    answers = Reader(client)
+    got = answers.message(head_only=True)
+    assert (got.status, got["Connection"], int(got["Content-Length"]) > 0) == (status, "close", True)
+    assert answers.at_end()
+
+
+@each_kind
 def test_without_an_instance_it_is_503(place, identity, kind):
     pair = HttpPair(place, identity, kind)
     pair.listener.close()

@@ -54,7 +54,8 @@ class Case:
         except (BrokenPipeError, ConnectionResetError):
             pass  # it was refused long ago
         while True:
-            head = self.heads[len(statuses):len(statuses) + 1]
+            # Of a refused one too, which is the row's first then.
+            head = (self.heads or [self.data])[len(statuses):len(statuses) + 1]
             answer = reader.message(head_only=bool(head) and head[0].startswith(b"HEAD "))
             if answer is None:
                 return statuses

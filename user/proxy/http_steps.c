@@ -151,6 +151,12 @@ static void own(struct http_conversation *c, ssize_t n, int status, bool keep)
 	http_enter(c, HTTP_TALKING);
 }
 
+/* Was HEAD asked for? Of a request that is refused, as far as it was read. */
+static bool asks_head(const struct http_exchange *x)
+{
+	return x->asked.head || (x->request.head && http1_equal(x->request.parser.head.method, HTTP1_SPAN("HEAD")));
+}
+
 void http_answer(struct http_conversation *c, int status)
 {
 	struct http_exchange *x = c->exchange;
@@ -159,7 +165,7 @@ void http_answer(struct http_conversation *c, int status)
 	struct http1_answer answer = {
 		.status = status,
 		.retry_after = status == 503 ? RETRY_AFTER_S : 0,
-		.head = x->asked.head,
+		.head = asks_head(x),
 		.keep = x->request.ended && x->asked.keep && !c->shared->draining,
 		.http10 = !x->asked.minor,
 		.date = time(NULL),
