@@ -158,7 +158,7 @@ enum rcxlb_http_flags {
 #define RCXLB_HTTP_HEAD_BYTES 15360
 #define RCXLB_HTTP_FIELDS     128
 #define RCXLB_HTTP_HEAD_MS    60000  /* from a request's first byte to the end of its head */
-#define RCXLB_HTTP_BODY_MS    60000  /* without a byte of a body */
+#define RCXLB_HTTP_BODY_MS    60000  /* without a byte of a body; of an answer's the longer one of this and the next */
 #define RCXLB_HTTP_ANSWER_MS  300000 /* until the head of the answer */
 
 /* Map `http`, by service id: what becomes of requests; all 0: they are not parsed. Empty texts are not there. */

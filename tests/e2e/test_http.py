@@ -423,6 +423,34 @@ def test_who_takes_too_long_gets_an_answer(make, sent, status):
     assert pair.worker["own_answers"] == {str(status): 1}
 
 
+@each_kind
+def test_an_answer_that_has_begun_may_pause_for_longer_than_its_head_may_take(make, kind):
+    pair = make(kind, "--answer-ms", 300, "--body-ms", 60000)
+    client, instance = pair.asked()
+    Reader(instance).message()
+    instance.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\none")
+    answers = Reader(client)
+    assert answers.head().status == 200
+    time.sleep(1)
+    instance.sendall(b"two")
+    assert answers.take(6) == b"onetwo"
+    assert pair.worker["answers_cut"] == 0
+
+
+@pytest.mark.parametrize("answer_ms, body_ms", [(300, 1000), (1000, 300)])
+def test_it_is_cut_after_the_longer_time(make, answer_ms, body_ms):
+    pair = make("plain", "--answer-ms", answer_ms, "--body-ms", body_ms)
+    client, instance = pair.asked()
+    Reader(instance).message()
+    instance.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
+    began = time.monotonic()
+    answers = Reader(client)
+    with pytest.raises((EOFError, ConnectionResetError)):
+        answers.message()
+    assert time.monotonic() - began > 0.9
+    assert pair.worker["answers_cut"] == 1
+
+
 @pytest.mark.parametrize("said", [b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n", b""])
 def test_an_instance_that_does_not_speak_http_is_502(make, said):
     pair = make("plain")

@@ -200,7 +200,7 @@ static const struct config_key keys[] = {
 	NUMBER(HTTP, "head_ms", CONFIG_NUMBER, HTTP_LEAST_MS, HTTP_MOST_MS, "60000", draft_http, http.head_ms,
 	       "time from the first byte of a request to the end of its head"),
 	NUMBER(HTTP, "body_ms", CONFIG_NUMBER, HTTP_LEAST_MS, HTTP_MOST_MS, "60000", draft_http, http.body_ms,
-	       "time without a byte of a body"),
+	       "time without a byte of a body; of an answer's, answer_ms if that is longer"),
 	NUMBER(HTTP, "answer_ms", CONFIG_NUMBER, HTTP_LEAST_MS, HTTP_MOST_MS, "300000", draft_http, http.answer_ms,
 	       "time until a backend has answered with a head"),
 	{ .section = HTTP,

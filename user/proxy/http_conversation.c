@@ -187,8 +187,11 @@ static bool waits_for_client(const struct http_exchange *x)
 static int64_t talk_limit(const struct http_conversation *c)
 {
 	const struct rcxlb_http *said = &c->service->said;
-	int64_t limit = waits_for_client(c->exchange) ? said->body_ms : said->answer_ms;
+	int64_t limit = said->answer_ms;
 
+	/* An answer that has begun may pause, as events of a server do. */
+	if (waits_for_client(c->exchange) || (c->exchange->answer.begun && limit < said->body_ms))
+		limit = said->body_ms;
 	/* Nobody can tell whether a client that has sent its end still listens. */
 	if (c->client_ended && c->shared->limits.relay.half_closed_ms < limit)
 		limit = c->shared->limits.relay.half_closed_ms;
