@@ -8,16 +8,17 @@
 #include "proxy/clock.h"
 #include "proxy/http_steps.h"
 
-#define TURN_READS   8	   /* before others have their turn */
-#define KEEP_MS	     75000 /* a client's connection without a request */
-#define LINGER_MS    30000
-#define SILENT_MS    5000 /* of these, without a byte */
-#define LINGER_BYTES (16 << 20)
-#define POLL_MS	     2 /* between attempts to tell the client the end, at first */
-#define POLL_MAX     64
-#define PAUSE_MS     100 /* a process that ends closes its connections first, and what it listens on last */
-#define SEEK_MS	     50	 /* between questions whether it is in the folder */
-#define NEVER	     INT64_MAX
+#define TURN_READS     8 /* before others have their turn */
+#define TURN_EXCHANGES 16
+#define KEEP_MS	       75000 /* a client's connection without a request */
+#define LINGER_MS      30000
+#define SILENT_MS      5000 /* of these, without a byte */
+#define LINGER_BYTES   (16 << 20)
+#define POLL_MS	       2 /* between attempts to tell the client the end, at first */
+#define POLL_MAX       64
+#define PAUSE_MS       100 /* a process that ends closes its connections first, and what it listens on last */
+#define SEEK_MS	       50  /* between questions whether it is in the folder */
+#define NEVER	       INT64_MAX
 
 static void on_client(evutil_socket_t fd, short what, void *arg);
 static void on_instance(evutil_socket_t fd, short what, void *arg);
@@ -26,6 +27,11 @@ static void on_instance(evutil_socket_t fd, short what, void *arg);
 
 static bool take_request(struct http_conversation *c)
 {
+	/* Who asks on and on is answered on, but others have their turn between. */
+	if (c->state == HTTP_AWAITING && !c->exchanges_left) {
+		c->postponed = c->client_readable || (c->exchange && c->exchange->request.in);
+		return false;
+	}
 	if (!c->exchange || !c->exchange->request.in) {
 		bool came = http_read_client(c);
 
@@ -37,6 +43,7 @@ static bool take_request(struct http_conversation *c)
 	if (c->state == HTTP_AWAITING) {
 		http_enter(c, HTTP_READING);
 		c->exchange->came_ms = c->now_ms;
+		c->exchanges_left--;
 	}
 	http_parse_request(c);
 	return true;
@@ -235,13 +242,14 @@ static int64_t deadline(const struct http_conversation *c)
 /* A timer that goes off too early costs less than one that is set anew for each request. */
 static void set_timer(struct http_conversation *c)
 {
-	int64_t until = c->has_more ? c->now_ms : deadline(c);
+	bool soon = c->has_more || c->postponed;
+	int64_t until = soon ? c->now_ms : deadline(c);
 	struct timeval after = { 0, 0 };
 
 	if (until == NEVER || (c->armed_ms && c->armed_ms <= until))
 		return;
 	c->armed_ms = until;
-	if (!c->has_more)
+	if (!soon)
 		after = timeval_of_ms(until > c->now_ms ? until - c->now_ms : 1);
 	event_add(&c->timer, &after);
 }
@@ -297,6 +305,8 @@ static void turn(struct http_conversation *c)
 {
 	c->turning = true;
 	c->reads_left = TURN_READS;
+	c->exchanges_left = TURN_EXCHANGES;
+	c->postponed = false;
 	while (step(c))
 		;
 	c->turning = false;
@@ -384,7 +394,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	c->client_readable = c->client_readable || c->has_more;
 	if (idle && c->instance.fd >= 0 && c->instance_ms <= c->now_ms)
 		http_drop_instance(c, false);
-	if (deadline(c) <= c->now_ms)
+	/* A request that has come is not too late. */
+	if (!c->postponed && deadline(c) <= c->now_ms)
 		expire(c);
 	turn(c);
 }

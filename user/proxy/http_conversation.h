@@ -57,12 +57,13 @@ struct http_conversation {
 	int64_t kept_for_ms;	  /* how long the instance's connection may be kept */
 	int64_t instance_ms;	  /* when it will be closed, idle */
 	uint64_t requests, dropped;
-	unsigned int reads_left; /* in this turn */
+	unsigned int reads_left, exchanges_left; /* in this turn */
 	unsigned int poll_ms;	 /* until the client is told the end, again */
 	enum http_state state;
 	bool turning, reaching;
 	bool client_readable, instance_readable; /* there may be something to read */
 	bool has_more;				 /* from the client, without an event that tells so */
+	bool postponed;				 /* requests that have come wait for the next turn */
 	bool client_ended, instance_ended;	 /* has sent its end */
 	bool lingers;				 /* when everything was said */
 	bool finish_waits, finish_polls; /* the end can be told when the client's socket is writable, after a moment */
