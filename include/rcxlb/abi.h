@@ -486,7 +486,7 @@ struct rcxlb_tally {
 	__u64 relay_ends[RCXLB_RELAY_ENDS];
 	__u64 bytes_up, bytes_down; /* to instances, to clients */
 	/* Of services that parse HTTP. */
-	__u64 dismissed;	/* connections without a request that made room for others */
+	__u64 dismissed;	/* connections that made room for others: idle, or slow with a request */
 	__u64 requests;		/* whose head was accepted */
 	__u64 request_retries;	/* of these, sent to an instance a second time */
 	__u64 answers[RCXLB_STATUS_CLASSES]; /* heads given to clients; the first is 1xx */

@@ -15,8 +15,6 @@
 #include "proxy/preface.h"
 #include "proxy/reach.h"
 
-#define IDLE_GRACE_MS 1000 /* a client that had its answer so lately may be about to ask again */
-
 enum phase { PHASE_PREFACE, PHASE_HANDSHAKE, PHASE_FIRST, PHASE_REACH, PHASE_RELAY, PHASE_HTTP };
 
 struct connection {
@@ -435,7 +433,7 @@ void connections_init(struct connections *connections)
 	*connections = (struct connections){ .base = NULL };
 	TAILQ_INIT(&connections->all);
 	TAILQ_INIT(&connections->handshaking);
-	TAILQ_INIT(&connections->idle);
+	http_room_init(&connections->waiting);
 }
 
 void connections_free(struct connections *connections)
@@ -491,10 +489,10 @@ void connections_evict(struct connections *connections)
 
 void connections_dismiss(struct connections *connections)
 {
-	struct http_conversation *idle = TAILQ_FIRST(&connections->idle);
+	struct http_conversation *first = http_room_first(&connections->waiting);
 
-	if (!idle || clock_ms() - idle->since_ms < IDLE_GRACE_MS)
+	if (!first)
 		return;
-	idle->counters->sum.dismissed++;
-	http_conversation_dismiss(idle);
+	first->counters->sum.dismissed++;
+	http_conversation_dismiss(first);
 }

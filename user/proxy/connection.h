@@ -7,13 +7,12 @@
 
 #include "proxy/buffers.h"
 #include "proxy/http_exchange.h"
+#include "proxy/http_room.h"
 #include "proxy/worker.h"
 
 struct connection;
-struct http_conversation;
 struct http_service;
 TAILQ_HEAD(connection_list, connection);
-TAILQ_HEAD(http_conversation_list, http_conversation);
 
 /* What all connections of a worker share. */
 struct connections {
@@ -27,7 +26,7 @@ struct connections {
 	uint32_t count, handshakes; /* of all services, now: clients; those in their handshake */
 	struct connection_list all;
 	struct connection_list handshaking; /* oldest first */
-	struct http_conversation_list idle; /* between requests; longest first */
+	struct http_room waiting; /* conversations that wait for their client */
 	/* A connection has ended, or left its handshake: there is room for another. Not with connections_free(). */
 	void (*room)(void *data);
 	void *data;
@@ -62,7 +61,7 @@ int64_t connections_oldest_handshake(const struct connections *connections);
 /* Ends the oldest handshake. */
 void connections_evict(struct connections *connections);
 
-/* Ends the connection that has been without a request for longest, if any has been for a moment. */
+/* Ends a connection that waits for its client, if any does for more than a moment: http_room.h. */
 void connections_dismiss(struct connections *connections);
 
 #endif

@@ -167,6 +167,7 @@ static bool linger(struct http_conversation *c)
 static void end(struct http_conversation *c)
 {
 	event_del(&c->timer);
+	http_room_leave(c);
 	if (c->reaching)
 		reach_abandon(c->reach);
 	if (c->tunnel) {
@@ -310,9 +311,10 @@ static void turn(struct http_conversation *c)
 	while (step(c))
 		;
 	c->turning = false;
-	if (c->state != HTTP_OVER && watch(c))
+	if (c->state != HTTP_OVER && (c->makes_room || watch(c)))
 		http_over(c, true);
 	if (c->state != HTTP_OVER) {
+		http_room_place(c);
 		set_timer(c);
 		return;
 	}
@@ -435,13 +437,15 @@ void http_conversation_start(struct http_conversation *c)
 		http_over(c, true);
 		event_active(&c->timer, EV_TIMEOUT, 0);
 	}
+	http_room_place(c);
 	set_timer(c);
 }
 
 void http_conversation_dismiss(struct http_conversation *c)
 {
 	c->now_ms = clock_ms();
-	http_leave(c);
+	c->makes_room = true;
+	expire(c);
 	turn(c);
 }
 

@@ -11,6 +11,7 @@
 #ifndef PROXY_HTTP_CONVERSATION_H
 #define PROXY_HTTP_CONVERSATION_H
 
+#include "proxy/http_room.h"
 #include "proxy/http_service.h"
 #include "proxy/reach.h"
 
@@ -32,7 +33,10 @@ enum http_state {
 };
 
 struct http_conversation {
-	TAILQ_ENTRY(http_conversation) idle; /* while the state is HTTP_AWAITING */
+	/* http_room.c */
+	TAILQ_ENTRY(http_conversation) line;
+	enum http_place place;
+	int64_t waits_since_ms;
 	/* The owner sets these. */
 	struct connections *shared;
 	struct worker_counters *counters;
@@ -66,6 +70,7 @@ struct http_conversation {
 	bool postponed;				 /* requests that have come wait for the next turn */
 	bool client_ended, instance_ended;	 /* has sent its end */
 	bool lingers;				 /* when everything was said */
+	bool makes_room;			 /* it is over at the end of the turn */
 	bool finish_waits, finish_polls; /* the end can be told when the client's socket is writable, after a moment */
 	bool surplus; /* the instance may have sent more than its last answer */
 	bool trusted;
@@ -82,7 +87,7 @@ void http_conversation_start(struct http_conversation *conversation);
 /* What the way to an instance came to: a connected socket or -errno. */
 void http_conversation_reached(struct http_conversation *conversation, int fd);
 
-/* Ends one that is HTTP_AWAITING, as its time limit would. */
+/* Ends one that waits for its client, as its time limit would, but at once. */
 void http_conversation_dismiss(struct http_conversation *conversation);
 
 /* Ends it at once, with RSTs, without calling `ended`. */

@@ -12,10 +12,6 @@
 
 void http_enter(struct http_conversation *c, enum http_state state)
 {
-	if (c->state == HTTP_AWAITING)
-		TAILQ_REMOVE(&c->shared->idle, c, idle);
-	if (state == HTTP_AWAITING)
-		TAILQ_INSERT_TAIL(&c->shared->idle, c, idle);
 	c->state = state;
 	c->since_ms = c->now_ms;
 }
@@ -28,7 +24,7 @@ void http_over(struct http_conversation *c, bool reset)
 
 void http_close_client(struct http_conversation *c, bool lingers)
 {
-	c->lingers = lingers && !c->client_ended;
+	c->lingers = lingers && !c->client_ended && !c->makes_room;
 	/* Closing says it too, where nothing but a FIN is to be said. */
 	if (!c->lingers && c->client.kind == SIDE_PLAIN)
 		http_over(c, false);

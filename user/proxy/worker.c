@@ -133,7 +133,7 @@ static void close_listener(struct listener *listener)
 	listener->fd = -1;
 }
 
-/* Somebody waits. A client without a request makes room for him, as at the end of its time. */
+/* Somebody waits. A client that is waited for makes room for him, as at the end of its time. */
 static void on_listener(evutil_socket_t fd, short what, void *arg)
 {
 	struct listener *listener = arg;
