@@ -329,6 +329,7 @@ def test_a_recorder_that_was_killed_comes_again_and_the_last_one_goes_with_its_l
     recorder = recorder_of(site, log)
     status = Path(f"/proc/{recorder}/status").read_text(encoding="ascii")
     assert re.search(r"^CapEff:\t0+$", status, re.MULTILINE) and re.search(r"^NoNewPrivs:\t1$", status, re.MULTILINE)
+    assert "/dev/zero" not in Path(f"/proc/{recorder}/maps").read_text(encoding="ascii"), "what workers are told"
     os.kill(recorder, signal.SIGKILL)
     site.ask(PLAIN, target="/meanwhile")
     lines_of(log, "/meanwhile", 1)

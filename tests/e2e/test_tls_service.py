@@ -202,6 +202,19 @@ def test_a_worker_holds_three_maps_and_what_it_serves(site):
         assert len(sockets) <= 3, "a listening socket for each family, and the log"
 
 
+def shared_memory(pid):
+    """What it has in common with processes that were forked from one: how it may be used, 'r--s' to read."""
+    lines = [line.split() for line in Path(f"/proc/{pid}/maps").read_text(encoding="ascii").splitlines()]
+    return [words[1] for words in lines if words[1].endswith("s") and words[5:6] == ["/dev/zero"]]
+
+
+def test_workers_cannot_write_what_the_supervisor_tells_them(site):
+    """Ticket keys and challenges: the supervisor is root, and they are every worker's."""
+    assert shared_memory(agent.supervisor_of(site)) == ["rw-s"] * 2
+    for pid in agent.workers_of(site):
+        assert shared_memory(pid) == ["r--s"] * 2
+
+
 def map_numbers(pid):
     return [link.name for link in Path(f"/proc/{pid}/fd").iterdir() if os.readlink(link) == "anon_inode:bpf-map"]
 

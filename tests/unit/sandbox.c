@@ -63,6 +63,28 @@ static int make_program_memory(void)
 	return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? -1 : 0;
 }
 
+/* Of an address where nothing is: any other error says that the call was let in. */
+static int give_memory_back(void)
+{
+	return madvise(NULL, 4096, MADV_DONTNEED) && errno == EPERM ? -1 : 0;
+}
+
+/* Also by a number that the kernel cuts to that one. */
+static int empty_shared_memory(void)
+{
+	static const long advice[] = { MADV_REMOVE, 1L << 32 | MADV_REMOVE };
+
+	for (size_t i = 0; i < LENGTH(advice); i++)
+		if (!syscall(SYS_madvise, NULL, 4096, advice[i]) || errno != EPERM)
+			return 0;
+	return -1;
+}
+
+static int make_memory_writable(void)
+{
+	return mprotect(NULL, 4096, PROT_READ | PROT_WRITE) && errno == EPERM ? -1 : 0;
+}
+
 static int make_socket(void)
 {
 	return socket(AF_INET, SOCK_STREAM, 0);
@@ -140,6 +162,9 @@ static const struct {
 	{ "become root again", become_root, false, false },
 	{ "have memory", make_memory, true, true },
 	{ "have memory that can be run", make_program_memory, true, false },
+	{ "give memory back", give_memory_back, true, true },
+	{ "empty memory that others share", empty_shared_memory, true, false },
+	{ "write into memory that was sealed", make_memory_writable, false, false },
 	{ "make a socket of IPv4", make_socket, true, true },
 	{ "make a socket of IPv6", make_socket6, true, true },
 	{ "make a socket that asks the kernel for other things", make_netlink_socket, true, false },

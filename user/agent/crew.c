@@ -185,7 +185,9 @@ static _Noreturn void be_worker(const struct crew *crew, uint32_t number, struct
 	close(crew->means->private);
 	recorders_leave(crew->means->recorders);
 	webroot_seal(crew->means->challenges);
-	err = desk_open(crew->means->watch, &work.desk, &error);
+	err = work_seal_tickets(crew->means->tickets);
+	if (!err)
+		err = desk_open(crew->means->watch, &work.desk, &error);
 	watch_close(crew->means->watch);
 	if (!err)
 		err = work_run(&work, &error);

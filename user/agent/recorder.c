@@ -112,7 +112,7 @@ static void write_lines(struct output *output)
 }
 
 /* Until nobody has the other end of the pipe any more. */
-static _Noreturn void record(const struct recorder *recorder)
+static _Noreturn void record(const struct recorders *recorders, const struct recorder *recorder)
 {
 	static struct output output = { .fd = -1 };
 	char path[RCXLB_PATH_LEN];
@@ -121,6 +121,8 @@ static _Noreturn void record(const struct recorder *recorder)
 	prctl(PR_SET_NAME, "rcxlb-log");
 	signal(SIGINT, SIG_IGN);
 	signal(SIGTERM, SIG_IGN); /* it ends with the last worker, as that does with its last connection */
+	if (recorders->leave)
+		recorders->leave(recorders->context);
 	strcpy(path, recorder->to);
 	output.path = http_logs_to_journal(path) ? NULL : path;
 	log_close(); /* and opened again when there is something to say */
@@ -148,7 +150,7 @@ static bool is_alive(const struct recorder *recorder)
 	return recorder->process >= 0 && poll(&ended, 1, 0) == 0;
 }
 
-static int start(struct recorder *recorder, struct error *error)
+static int start(const struct recorders *recorders, struct recorder *recorder, struct error *error)
 {
 	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 	pid_t child;
@@ -158,7 +160,7 @@ static int start(struct recorder *recorder, struct error *error)
 	recorder->again = now + AGAIN_NS;
 	child = fork();
 	if (!child)
-		record(recorder);
+		record(recorders, recorder);
 	if (recorder->process >= 0)
 		close(recorder->process);
 	recorder->process = child < 0 ? -1 : (int)syscall(SYS_pidfd_open, child, 0);
@@ -225,7 +227,7 @@ int recorders_follow(struct recorders *recorders, const struct model *model, str
 		if (!recorder->to[0])
 			err = open_pipe(recorder, to, error);
 		if (!err && !is_alive(recorder))
-			err = start(recorder, error);
+			err = start(recorders, recorder, error);
 	}
 	return err;
 }

@@ -20,6 +20,8 @@ struct recorder {
 /* Zeroed is empty. */
 struct recorders {
 	struct recorder recorder[RCXLB_MAX_SERVICES];
+	void (*leave)(void *context); /* in the process of each: gives away what it must not have. NULL: nothing */
+	void *context;
 };
 
 /*

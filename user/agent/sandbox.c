@@ -43,7 +43,6 @@ static const int common_calls[] = {
 	SCMP_SYS(gettid),
 	SCMP_SYS(gettimeofday),
 	SCMP_SYS(ioctl),
-	SCMP_SYS(madvise),
 	SCMP_SYS(mremap),
 	SCMP_SYS(munmap),
 	SCMP_SYS(read),
@@ -78,6 +77,7 @@ static const int agent_calls[] = {
 	SCMP_SYS(fstat),
 	SCMP_SYS(listen),
 	SCMP_SYS(lseek),
+	SCMP_SYS(madvise),
 	SCMP_SYS(mmap),
 	SCMP_SYS(nanosleep),
 	SCMP_SYS(newfstatat),
@@ -105,6 +105,9 @@ static const int agent_bpf[] = {
 
 static const int worker_bpf[] = { BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM, BPF_MAP_DELETE_ELEM, END };
 
+/* Memory that is given back or kept out of dumps; it cannot be emptied for those that it is shared with. */
+static const int worker_advice[] = { MADV_DONTNEED, MADV_FREE, MADV_HUGEPAGE, MADV_DONTDUMP, END };
+
 static const int worker_families[] = { AF_INET, AF_INET6, AF_UNIX /* the log */, END };
 
 static int permit(scmp_filter_ctx filter, const int *calls)
@@ -116,13 +119,14 @@ static int permit(scmp_filter_ctx filter, const int *calls)
 	return err;
 }
 
-/* The call, if its first argument is one of these. */
-static int permit_first(scmp_filter_ctx filter, int call, const int *firsts)
+/* The call, if this argument, from 0, is one of these: all of its bits, of which the kernel may look at some. */
+static int permit_only(scmp_filter_ctx filter, int call, unsigned int argument, const int *values)
 {
 	int err = 0;
 
-	for (; *firsts != END && !err; firsts++)
-		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1, SCMP_A0_32(SCMP_CMP_EQ, (unsigned int)*firsts));
+	for (; *values != END && !err; values++)
+		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1,
+				       SCMP_CMP32(argument, SCMP_CMP_EQ, (unsigned int)*values));
 	return err;
 }
 
@@ -133,11 +137,13 @@ static int permit_worker(scmp_filter_ctx filter)
 	int err = permit(filter, common_calls);
 
 	if (!err)
-		err = permit_first(filter, SCMP_SYS(bpf), worker_bpf);
+		err = permit_only(filter, SCMP_SYS(bpf), 0, worker_bpf);
 	if (!err)
-		err = permit_first(filter, SCMP_SYS(socket), worker_families);
+		err = permit_only(filter, SCMP_SYS(madvise), 2, worker_advice);
 	if (!err)
-		err = permit_first(filter, SCMP_SYS(tgkill), self);
+		err = permit_only(filter, SCMP_SYS(socket), 0, worker_families);
+	if (!err)
+		err = permit_only(filter, SCMP_SYS(tgkill), 0, self);
 	if (!err)
 		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
 				       SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
@@ -150,7 +156,7 @@ static int permit_agent(scmp_filter_ctx filter)
 
 	if (!err)
 		err = permit(filter, agent_calls);
-	return err ? err : permit_first(filter, SCMP_SYS(bpf), agent_bpf);
+	return err ? err : permit_only(filter, SCMP_SYS(bpf), 0, agent_bpf);
 }
 
 static int filter_calls(enum sandbox_role role, struct error *error)

@@ -35,8 +35,10 @@
 
 struct supervisor {
 	struct crew_means means;
-	struct model *model, *spare;  /* as published last; room for the next one */
-	struct work_tickets *tickets; /* shared with the workers */
+	struct model *model, *spare; /* as published last; room for the next one */
+	struct ticket_keys keys;     /* of session tickets */
+	uint32_t keys_version;
+	struct work_tickets *tickets; /* a copy of these for the workers: what is there is not believed */
 	struct recorders recorders;   /* of access logs */
 	struct crew *crew;	      /* in charge, or NULL */
 	uint64_t revision;
@@ -54,14 +56,12 @@ struct supervisor {
 /* Workers see the new keys at their next look. */
 static void rotate_tickets(struct supervisor *supervisor)
 {
-	struct work_tickets *tickets = supervisor->tickets;
 	struct ticket_key key;
 
 	if (getrandom(&key, sizeof(key), 0) != sizeof(key))
 		return;
-	__atomic_add_fetch(&tickets->version, 1, __ATOMIC_ACQ_REL);
-	ticket_keys_rotate(&tickets->keys, &key);
-	__atomic_add_fetch(&tickets->version, 1, __ATOMIC_RELEASE);
+	ticket_keys_rotate(&supervisor->keys, &key);
+	work_publish_tickets(supervisor->tickets, ++supervisor->keys_version, &supervisor->keys);
 	OPENSSL_cleanse(&key, sizeof(key));
 	supervisor->rotated = clock_ns(CLOCK_MONOTONIC);
 }
@@ -250,6 +250,15 @@ static void look(struct supervisor *supervisor)
 		rotate_tickets(supervisor);
 }
 
+/* What a recorder has no use for. */
+static void leave_shared(void *context)
+{
+	const struct supervisor *supervisor = context;
+
+	munmap(supervisor->tickets, sizeof(*supervisor->tickets));
+	webroot_free(supervisor->means.challenges);
+}
+
 static int begin(struct supervisor *supervisor, struct error *error)
 {
 	int err = watch_open(NULL, NULL, &supervisor->means.watch, error);
@@ -266,6 +275,8 @@ static int begin(struct supervisor *supervisor, struct error *error)
 		return failed(error, -ENOMEM, "out of memory");
 	supervisor->means.tickets = supervisor->tickets;
 	supervisor->means.recorders = &supervisor->recorders;
+	supervisor->recorders.leave = leave_shared;
+	supervisor->recorders.context = supervisor;
 	madvise(supervisor->tickets, sizeof(*supervisor->tickets), MADV_DONTDUMP);
 	rotate_tickets(supervisor);
 	bury_dead(supervisor, true); /* so that it is known whether anybody is in charge */

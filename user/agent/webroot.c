@@ -30,6 +30,11 @@ void webroot_seal(struct http_challenges *shared)
 	mprotect(shared, sizeof(*shared), PROT_READ);
 }
 
+void webroot_free(struct http_challenges *shared)
+{
+	munmap(shared, sizeof(*shared));
+}
+
 /* Whoever may write below the folder decides nothing about the rest of the host. */
 static int open_below(int folder, const char *name, int flags)
 {

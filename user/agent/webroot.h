@@ -20,4 +20,7 @@ void webroot_look(struct http_challenges *shared, const struct model *model, str
 /* A worker only reads it. Called in its process. */
 void webroot_seal(struct http_challenges *shared);
 
+/* In this process alone. */
+void webroot_free(struct http_challenges *shared);
+
 #endif

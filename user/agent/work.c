@@ -5,6 +5,7 @@
 #include <event2/event.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "agent/legs.h"
@@ -14,6 +15,7 @@
 
 #define LOOK_MS	  250  /* between looks at the crew and the ticket keys, and words of what was done */
 #define LINGER_MS 2000 /* after another crew took over: handshakes of TCP that are under way still come here */
+#define TRIES	  1000 /* to read the ticket keys while they are being written, which takes less than one */
 
 struct running {
 	const struct work *work;
@@ -27,17 +29,31 @@ struct running {
 	uint32_t former;			     /* looks since another crew took over */
 };
 
-struct ticket_keys work_ticket_keys(const struct work_tickets *tickets)
+void work_publish_tickets(struct work_tickets *shared, uint32_t version, const struct ticket_keys *keys)
 {
-	struct ticket_keys keys;
-	uint32_t version;
+	__atomic_store_n(&shared->version, 2 * version - 1, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	memcpy(&shared->keys, keys, sizeof(*keys));
+	__atomic_store_n(&shared->version, 2 * version, __ATOMIC_RELEASE);
+}
 
-	do {
-		version = __atomic_load_n(&tickets->version, __ATOMIC_ACQUIRE);
-		memcpy(&keys, &tickets->keys, sizeof(keys));
+uint32_t work_ticket_keys(const struct work_tickets *shared, struct ticket_keys *ret)
+{
+	for (int i = 0; i < TRIES; i++) {
+		uint32_t version = __atomic_load_n(&shared->version, __ATOMIC_ACQUIRE);
+
+		memcpy(ret, &shared->keys, sizeof(*ret));
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	} while (version & 1 || version != __atomic_load_n(&tickets->version, __ATOMIC_RELAXED));
-	return keys;
+		if (!(version & 1) && version == __atomic_load_n(&shared->version, __ATOMIC_RELAXED))
+			return version;
+	}
+	OPENSSL_cleanse(ret, sizeof(*ret));
+	return 1;
+}
+
+int work_seal_tickets(const struct work_tickets *shared)
+{
+	return mprotect((void *)shared, sizeof(*shared), PROT_READ) ? -errno : 0;
 }
 
 static void follow_tickets(struct running *running)
@@ -46,9 +62,11 @@ static void follow_tickets(struct running *running)
 	struct ticket_keys keys;
 	struct error ignored;
 
-	if (version == running->tickets || version & 1)
+	if (version == running->tickets)
 		return;
-	keys = work_ticket_keys(running->work->tickets);
+	version = work_ticket_keys(running->work->tickets, &keys);
+	if (version & 1)
+		return;
 	worker_set_tickets(running->worker, &keys, &ignored);
 	OPENSSL_cleanse(&keys, sizeof(keys));
 	running->tickets = version;
@@ -124,7 +142,6 @@ static int begin(struct running *running, struct error *error)
 	struct worker_config config = {
 		.services = work->services,
 		.services_count = work->services_count,
-		.tickets = work_ticket_keys(work->tickets),
 		.ktls = work->ktls,
 		.limits = WORKER_LIMITS_DEFAULT,
 	};
@@ -132,7 +149,7 @@ static int begin(struct running *running, struct error *error)
 	struct error warning;
 	int err;
 
-	running->tickets = work->tickets->version;
+	running->tickets = work_ticket_keys(work->tickets, &config.tickets);
 	running->base = event_base_new();
 	running->legs = legs_new(work->desk, work->model, work->number);
 	if (running->base)

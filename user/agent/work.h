@@ -9,7 +9,7 @@
 #include "dataplane/desk.h"
 #include "proxy/worker.h"
 
-/* Written by the supervisor, read by all of its workers, in memory that they share. */
+/* Written by the supervisor, which reads nothing of it back, and read by all of its workers in memory that they share. */
 struct work_tickets {
 	uint32_t version; /* odd while it is being written */
 	struct ticket_keys keys;
@@ -35,7 +35,13 @@ struct work {
  */
 int work_run(const struct work *work, struct error *error);
 
-/* Reads the keys whole. */
-struct ticket_keys work_ticket_keys(const struct work_tickets *tickets);
+/* Copies the keys for the workers. By one process, whose own version this is: another one each time. */
+void work_publish_tickets(struct work_tickets *shared, uint32_t version, const struct ticket_keys *keys);
+
+/* Reads the keys whole. Returns their version; an odd one when they were being written all the time: there are none. */
+uint32_t work_ticket_keys(const struct work_tickets *shared, struct ticket_keys *ret);
+
+/* From here on this process, and who is forked by it, can only read them. -errno. */
+int work_seal_tickets(const struct work_tickets *shared);
 
 #endif
