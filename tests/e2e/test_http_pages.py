@@ -2,6 +2,7 @@
 """Error pages: files that are the bodies of a worker's own answers. First by a worker itself, then of a loaded rcxlb,
 whose files come and go."""
 import os
+import time
 
 import pytest
 
@@ -185,18 +186,55 @@ def test_a_file_that_changes_is_taken_and_one_that_goes_stays(site):
     assert site.says() == b"third"
 
 
-@pytest.mark.parametrize("what, says", [("large", "has 65537 bytes: at most 65536 are read"), ("folder", "is not a regular file"),
-                                        ("pipe", "is not a regular file"), ("missing", "cannot be opened")])
+@pytest.mark.parametrize("what, says", [
+    ("large", "has 65537 bytes: at most 65536 are read"), ("folder", "is not a regular file"),
+    ("pipe", "is not a regular file"), ("missing", "cannot be opened"),
+    ("link", "is a symbolic link: give the path of the file itself"),
+    ("theirs", "belongs to the user 33, who can change it at any time: run chown root"),
+    ("open", "can be written by others (mode 0666): run chmod go-w"),
+    ("group's", "can be written by others (mode 0664): run chmod go-w"),
+])
 def test_a_file_that_cannot_be_used_is_a_mistake_with_its_line(site, what, says):
     site.file.unlink()
     {"large": lambda: site.file.write_bytes(b"x" * 65537), "folder": site.file.mkdir,
-     "pipe": lambda: os.mkfifo(site.file), "missing": lambda: None}[what]()
+     "pipe": lambda: os.mkfifo(site.file), "missing": lambda: None,
+     "link": lambda: site.file.symlink_to("/etc/shadow"), "theirs": lambda: owned(site.file, 0o644, user=33),
+     "open": lambda: owned(site.file, 0o666), "group's": lambda: owned(site.file, 0o664, group=33)}[what]()
     for words in (["check", site.path], ["load", "-c", site.path]):
         result = site.lab.rcxlb.attempt(*words)
         assert result.code == 1, result
         line = result.err.splitlines()[0]
         assert line.startswith(f"{site.path}:8: 'default': error page {site.file} ") and says in line, line
     assert not workers_of(site.lab)
+
+
+def owned(path, mode, user=0, group=0):
+    path.write_bytes(b"theirs")
+    os.chown(path, user, group)
+    path.chmod(mode)
+
+
+def test_a_file_that_roots_group_may_write_is_roots(site):
+    owned(site.file, 0o664)
+    assert site.lab.rcxlb.attempt("check", site.path).code == 0
+
+
+@pytest.mark.parametrize("change", [
+    lambda file, secret: (file.unlink(), file.symlink_to(secret)), lambda file, secret: owned(file, 0o644, user=33),
+    lambda file, secret: owned(file, 0o666)], ids=["a link", "another's", "open to all"])
+def test_what_others_put_in_its_place_is_shown_to_nobody(site, change):
+    """Whoever owns the folder can do so at any time, and the supervisor reads as root."""
+    secret = site.lab.folder / "secret"
+    secret.write_bytes(b"a secret of root's")
+    site.lab.rcxlb("load", "-c", site.path)
+    site.await_page(b"first")
+    before = crew_number(site.lab)
+    change(site.file, secret)
+    time.sleep(3)  # certificates and pages are looked at every two seconds
+    assert (site.says(), crew_number(site.lab)) == (b"first", before)
+    site.file.unlink()
+    site.file.write_bytes(b"second")
+    site.await_page(b"second")
 
 
 def test_what_is_said_of_pages(site):

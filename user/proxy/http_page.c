@@ -29,7 +29,7 @@ static const char *type_of(const char *path)
 
 int http_page_read(const char *path, struct http_page *ret, struct error *error)
 {
-	const struct whole_file_rules rules = { .most = HTTP_PAGE_BYTES };
+	const struct whole_file_rules rules = { .most = HTTP_PAGE_BYTES, .ours = true };
 
 	*ret = (struct http_page){ .type = type_of(path) };
 	return whole_file_read("error page", path, &rules, &ret->bytes, &ret->size, error);

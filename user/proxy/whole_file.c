@@ -8,6 +8,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Whoever reads it may do more than those who could say what is in it. */
+static int check_ours(const char *what, const char *path, const struct stat *st, struct error *error)
+{
+	if (st->st_uid && st->st_uid != geteuid())
+		return failed(error, -EPERM,
+			      "%s %s belongs to the user %u, who can change it at any time: run chown root %s", what,
+			      path, (unsigned int)st->st_uid, path);
+	if (st->st_mode & S_IWOTH || (st->st_mode & S_IWGRP && st->st_gid))
+		return failed(error, -EPERM, "%s %s can be written by others (mode %04o): run chmod go-w %s", what,
+			      path, (unsigned int)(st->st_mode & 07777), path);
+	return 0;
+}
+
 /* The file that was opened is judged, not its name: the name may be given to another one meanwhile. */
 static int check_file(int fd, const char *what, const char *path, const struct whole_file_rules *rules,
 		      size_t *ret_size, struct error *error)
@@ -21,6 +34,8 @@ static int check_file(int fd, const char *what, const char *path, const struct w
 	if (rules->private && (st.st_mode & 077))
 		return failed(error, -EPERM, "%s %s may be used by others than its owner (mode %04o): run chmod 600 %s",
 			      what, path, (unsigned int)(st.st_mode & 07777), path);
+	if (rules->ours && check_ours(what, path, &st, error))
+		return -EPERM;
 	if ((size_t)st.st_size > rules->most)
 		return failed(error, -EFBIG, "%s %s has %lld bytes: at most %zu are read", what, path,
 			      (long long)st.st_size, rules->most);
@@ -50,10 +65,13 @@ static int read_all(int fd, char *to, size_t size, size_t *ret_size)
 int whole_file_read(const char *what, const char *path, const struct whole_file_rules *rules, char **ret,
 		    size_t *ret_size, struct error *error)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (rules->ours ? O_NOFOLLOW : 0);
+	int fd = open(path, flags);
 	size_t size = 0;
 	int err;
 
+	if (fd < 0 && rules->ours && errno == ELOOP)
+		return failed(error, -ELOOP, "%s %s is a symbolic link: give the path of the file itself", what, path);
 	if (fd < 0)
 		return failed(error, -errno, "%s %s cannot be opened: %s", what, path, strerror(errno));
 	err = check_file(fd, what, path, rules, &size, error);

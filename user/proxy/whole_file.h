@@ -11,12 +11,13 @@
 struct whole_file_rules {
 	size_t most;  /* bytes */
 	bool private; /* nobody but its owner may read or write it */
+	bool ours;    /* nobody but root and who reads it may change it, and the path is no symbolic link */
 };
 
 /*
  * Reads a regular file; its bytes are the caller's, for free(). -errno with a sentence that begins with `what` and the
- * path: one that cannot be read, that is no regular file, has too many bytes (-EFBIG), or may be used by others
- * (-EPERM). *ret is as before then, or NULL.
+ * path: one that cannot be read, that is no regular file, has too many bytes (-EFBIG), may be used by others (-EPERM),
+ * or is a symbolic link (-ELOOP). *ret is as before then, or NULL.
  */
 int whole_file_read(const char *what, const char *path, const struct whole_file_rules *rules, char **ret,
 		    size_t *ret_size, struct error *error);
