@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What is said of services that parse HTTP or redirect: options, files, status; nothing is sent here."""
 import json
+import os
 
 import pytest
 
@@ -103,6 +104,34 @@ def test_an_access_log_in_a_folder_that_is_not_there_is_refused(lab):
     path.write_text(ROUTES.replace("journal", "/nowhere/access.log"), encoding="utf-8")
     result = lab.rcxlb.attempt("check", path)
     assert result.code == 1 and "mkdir -p /nowhere" in result.err, str(result)
+
+
+@pytest.mark.parametrize("make, says", [
+    (lambda log, other: log.symlink_to(other), "the access log is a symbolic link; give the path of the file itself"),
+    (lambda log, other: log.hardlink_to(other), "the access log has another name as well, by a hard link"),
+    (lambda log, other: log.write_text("as it was"), None)], ids=["symbolic link", "hard link", "file"])
+def test_an_access_log_that_leads_elsewhere_is_refused(lab, make, says):
+    path, log, other = (lab.folder / name for name in ("rcxlb.yaml", "access.log", "other"))
+    other.write_text("somebody's")
+    make(log, other)
+    path.write_text(ROUTES.replace("journal", str(log)), encoding="utf-8")
+    result = lab.rcxlb.attempt("check", path)
+    assert result.code == bool(says), str(result)
+    assert not says or f"{path}:5: '{log}': {says}" in result.err, str(result)
+
+
+@pytest.mark.parametrize("mode, user, group, warns", [
+    (0o755, 0, 0, False), (0o775, 0, 0, False), (0o775, 0, 33, True), (0o757, 0, 0, True), (0o1777, 0, 0, True),
+    (0o750, 33, 33, True)])
+def test_a_folder_of_logs_that_others_may_write_is_warned_of(lab, mode, user, group, warns):
+    path, logs = lab.folder / "rcxlb.yaml", lab.folder / "logs"
+    logs.mkdir()
+    os.chown(logs, user, group)
+    logs.chmod(mode)
+    path.write_text(ROUTES.replace("journal", f"{logs}/access.log"), encoding="utf-8")
+    result = lab.rcxlb.attempt("check", path)
+    warning = f"warning: {logs}, where an access log is written, can be written by others than root"
+    assert (result.code, result.err.count(warning)) == (0, warns), str(result)
 
 
 def test_each_difference_is_told(site):

@@ -36,14 +36,35 @@ struct output {
 	size_t used;
 };
 
-static void complain(struct output *output, const char *what, int err)
+static void complain(struct output *output, const char *what, const char *why)
 {
 	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
 	if (output->complained && now - output->complained < COMPLAIN_NS)
 		return;
 	output->complained = now;
-	log_line("cannot %s the access log %s: %s; lines are lost", what, output->path, strerror(err));
+	log_line("cannot %s the access log %s: %s; lines are lost", what, output->path, why);
+}
+
+/*
+ * Who may write into the folder must not choose which of root's files is written to. The log itself may be somebody
+ * else's: logrotate can make it so.
+ */
+static int open_log(struct output *output)
+{
+	int flags = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+	int fd = open(output->path, flags, MODE_OF_LOGS);
+	struct stat file;
+
+	if (fd < 0) {
+		complain(output, "open", errno == ELOOP ? "it is a symbolic link" : strerror(errno));
+		return -1;
+	}
+	if (!fstat(fd, &file) && (!S_ISREG(file.st_mode) || file.st_nlink <= 1))
+		return fd;
+	complain(output, "open", "the file has another name as well, by a hard link");
+	close(fd);
+	return -1;
 }
 
 /* What rotates logs renames the file, and expects another one in its place. */
@@ -56,16 +77,13 @@ static void follow_name(struct output *output)
 		if (now - output->looked < LOOK_NS)
 			return;
 		output->looked = now;
-		if (!stat(output->path, &named) && !fstat(output->fd, &open_one) && named.st_ino == open_one.st_ino &&
+		if (!lstat(output->path, &named) && !fstat(output->fd, &open_one) && named.st_ino == open_one.st_ino &&
 		    named.st_dev == open_one.st_dev)
 			return;
 		close(output->fd);
 	}
 	output->looked = now;
-	output->fd =
-	    open(output->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, MODE_OF_LOGS);
-	if (output->fd < 0)
-		complain(output, "open", errno);
+	output->fd = open_log(output);
 }
 
 static void write_file(struct output *output, const char *lines, size_t size)
@@ -77,7 +95,7 @@ static void write_file(struct output *output, const char *lines, size_t size)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
-			complain(output, "write", errno);
+			complain(output, "write", strerror(errno));
 			return;
 		}
 		lines += n;

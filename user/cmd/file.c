@@ -108,6 +108,46 @@ static void check_folders(const struct config *config, struct mistakes *mistakes
 	}
 }
 
+/* As the process will see it that writes the log. */
+static int log_check(const char *path, const char *folder, struct error *error)
+{
+	struct stat stat_of;
+
+	if (folder[0] && folder_check(folder, error))
+		return -ENOENT;
+	if (lstat(path, &stat_of))
+		return 0;
+	if (S_ISLNK(stat_of.st_mode))
+		return failed(error, -ELOOP, "the access log is a symbolic link; give the path of the file itself");
+	if (S_ISREG(stat_of.st_mode) && stat_of.st_nlink > 1)
+		return failed(error, -EMLINK,
+			      "the access log has another name as well, by a hard link; give another path");
+	return 0;
+}
+
+/* They could give lines to whom they like, and end the log. */
+static void warn_of_folder(const char *folder)
+{
+	struct stat stat_of;
+
+	if (stat(folder, &stat_of))
+		return;
+	if ((stat_of.st_uid && stat_of.st_uid != geteuid()) || stat_of.st_mode & S_IWOTH ||
+	    (stat_of.st_mode & S_IWGRP && stat_of.st_gid))
+		fprintf(stderr,
+			"rcxlb: warning: %s, where an access log is written, can be written by others than root; see: "
+			"chown root, chmod go-w\n",
+			folder);
+}
+
+static bool was_checked(const struct config *config, uint32_t before, const char *to)
+{
+	for (uint32_t id = 0; id < before; id++)
+		if (!strcmp(config->model.service[id].http.access_log, to))
+			return true;
+	return false;
+}
+
 /* Said now, and not by the log of a process that comes later. */
 static void check_logs(const struct config *config, struct mistakes *mistakes)
 {
@@ -120,8 +160,10 @@ static void check_logs(const struct config *config, struct mistakes *mistakes)
 		if (to[0] != '/')
 			continue;
 		snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(to, '/') - to), to);
-		if (folder[0] && folder_check(folder, &error))
+		if (log_check(to, folder, &error))
 			mistake_from(mistakes, config->access_log[id], to, &error);
+		else if (!was_checked(config, id, to))
+			warn_of_folder(folder[0] ? folder : "/");
 	}
 }
 
