@@ -5,7 +5,9 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -143,6 +145,53 @@ static int ask_for_time(void)
 #endif
 }
 
+/* On no descriptor, for which the kernel has EBADF when it was let in. */
+static int may_ask(unsigned long request)
+{
+	return syscall(SYS_ioctl, -1, request, NULL) && errno == EPERM ? -1 : 0;
+}
+
+static int ask_what_waits(void)
+{
+	return may_ask(FIONREAD);
+}
+
+static int ask_what_is_acknowledged(void)
+{
+	return may_ask(SIOCOUTQ);
+}
+
+static int ask_whether_it_is_a_terminal(void)
+{
+	return may_ask(TCGETS);
+}
+
+/* Also by a number that the kernel cuts to that one. */
+static int type_into_terminal(void)
+{
+	return may_ask(TIOCSTI) && may_ask(1UL << 32 | TIOCSTI) ? -1 : 0;
+}
+
+static int resize_terminal(void)
+{
+	return may_ask(TIOCSWINSZ);
+}
+
+static int take_terminal(void)
+{
+	return may_ask(TIOCSCTTY);
+}
+
+static int paste_into_terminal(void)
+{
+	return may_ask(TIOCLINUX);
+}
+
+static int ask_of_interface(void)
+{
+	return may_ask(SIOCGIFINDEX);
+}
+
 static int become_root(void)
 {
 	return setuid(0);
@@ -173,6 +222,14 @@ static const struct {
 	{ "read from a map", read_map, true, true },
 	{ "make a map", make_map, false, false },
 	{ "ask for the time", ask_for_time, true, true },
+	{ "ask what waits to be read", ask_what_waits, true, true },
+	{ "ask what is acknowledged", ask_what_is_acknowledged, true, true },
+	{ "ask whether it is a terminal", ask_whether_it_is_a_terminal, true, true },
+	{ "type into a terminal", type_into_terminal, false, false },
+	{ "give a terminal another size", resize_terminal, false, false },
+	{ "take a terminal", take_terminal, false, false },
+	{ "paste into a terminal", paste_into_terminal, false, false },
+	{ "ask for an interface", ask_of_interface, false, false },
 };
 
 /* Whether it was let in: a child's word. */

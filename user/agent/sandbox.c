@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/sockios.h>
 #include <pwd.h>
 #include <seccomp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -42,7 +44,6 @@ static const int common_calls[] = {
 	SCMP_SYS(getsockopt),
 	SCMP_SYS(gettid),
 	SCMP_SYS(gettimeofday),
-	SCMP_SYS(ioctl),
 	SCMP_SYS(mremap),
 	SCMP_SYS(munmap),
 	SCMP_SYS(read),
@@ -61,6 +62,12 @@ static const int common_calls[] = {
 	SCMP_SYS(writev),
 	END,
 };
+
+/*
+ * Of ioctl(2), both of them: how much waits to be read (libevent) or is not yet acknowledged, and whether this is a
+ * terminal (libc). Others would type into one that was inherited (TIOCSTI), or change devices.
+ */
+static const int common_requests[] = { FIONREAD, SIOCOUTQ, TCGETS, END };
 
 /*
  * What libc, libevent and the agent call beside these. Files are not among them: what stands here works on descriptors
@@ -110,7 +117,7 @@ static const int worker_advice[] = { MADV_DONTNEED, MADV_FREE, MADV_HUGEPAGE, MA
 
 static const int worker_families[] = { AF_INET, AF_INET6, AF_UNIX /* the log */, END };
 
-static int permit(scmp_filter_ctx filter, const int *calls)
+static int permit_calls(scmp_filter_ctx filter, const int *calls)
 {
 	int err = 0;
 
@@ -130,11 +137,18 @@ static int permit_only(scmp_filter_ctx filter, int call, unsigned int argument, 
 	return err;
 }
 
+static int permit_common(scmp_filter_ctx filter)
+{
+	int err = permit_calls(filter, common_calls);
+
+	return err ? err : permit_only(filter, SCMP_SYS(ioctl), 1, common_requests);
+}
+
 /* Memory that is no program, and a signal to itself: abort(). */
 static int permit_worker(scmp_filter_ctx filter)
 {
 	const int self[] = { getpid(), END };
-	int err = permit(filter, common_calls);
+	int err = permit_common(filter);
 
 	if (!err)
 		err = permit_only(filter, SCMP_SYS(bpf), 0, worker_bpf);
@@ -152,10 +166,10 @@ static int permit_worker(scmp_filter_ctx filter)
 
 static int permit_agent(scmp_filter_ctx filter)
 {
-	int err = permit(filter, common_calls);
+	int err = permit_common(filter);
 
 	if (!err)
-		err = permit(filter, agent_calls);
+		err = permit_calls(filter, agent_calls);
 	return err ? err : permit_only(filter, SCMP_SYS(bpf), 0, agent_bpf);
 }
 
