@@ -131,15 +131,6 @@ def test_what_is_no_configuration_is_refused(lab, make, words):
     assert config(lab) == before
 
 
-@pytest.mark.parametrize("mode, warns", [(0o644, False), (0o666, True), (0o602, True)], ids=oct)
-def test_a_file_that_others_may_write_is_warned_of(lab, mode, warns):
-    path = write(lab, FILE)
-    path.chmod(mode)
-    result = lab.rcxlb.attempt("check", path)
-    assert result.code == 0
-    assert (f"warning: {path} can be written by others" in result.err) == warns
-
-
 # load -c
 
 

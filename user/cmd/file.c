@@ -25,6 +25,17 @@ static void warn_of_others(const char *path, const struct stat *stat)
 			(unsigned int)(stat->st_mode & 07777));
 }
 
+/* Whoever knows the key can send all of his connections to one instance. */
+static void warn_of_readers(const char *path, const struct stat *stat, const struct model *model)
+{
+	if ((model->hash_key[0] | model->hash_key[1]) &&
+	    (stat->st_mode & S_IROTH || (stat->st_mode & S_IRGRP && stat->st_gid)))
+		fprintf(stderr,
+			"rcxlb: warning: %s holds the hash key, a secret, and can be read by others (mode %04o); see: "
+			"chmod go-r\n",
+			path, (unsigned int)(stat->st_mode & 07777));
+}
+
 /* Its bytes, the caller's, one more than a configuration can have at most. */
 static int read_bytes(int fd, const char *path, char **ret, size_t *ret_size, struct error *error)
 {
@@ -48,18 +59,17 @@ static int read_bytes(int fd, const char *path, char **ret, size_t *ret_size, st
 }
 
 /* Does not wait for the other end of a pipe that somebody calls a file. */
-static int open_regular(const char *path, struct error *error)
+static int open_regular(const char *path, struct stat *ret, struct error *error)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct stat stat;
 
 	if (fd < 0)
 		return failed(error, -errno, "cannot open the configuration %s: %s", path, strerror(errno));
-	if (fstat(fd, &stat) || !S_ISREG(stat.st_mode)) {
+	if (fstat(fd, ret) || !S_ISREG(ret->st_mode)) {
 		close(fd);
 		return failed(error, -EBADF, "the configuration %s is no regular file", path);
 	}
-	warn_of_others(path, &stat);
+	warn_of_others(path, ret);
 	return fd;
 }
 
@@ -170,9 +180,10 @@ static void check_logs(const struct config *config, struct mistakes *mistakes)
 int file_read(const char *path, struct config *ret, struct error *error)
 {
 	struct mistakes mistakes;
+	struct stat stat;
 	char *bytes = NULL;
 	size_t size = 0;
-	int fd = open_regular(path, error), err;
+	int fd = open_regular(path, &stat, error), err;
 
 	if (fd < 0)
 		return fd;
@@ -185,6 +196,7 @@ int file_read(const char *path, struct config *ret, struct error *error)
 	if (err && err != -EBADMSG)
 		return failed(error, err, "out of memory");
 	if (!err) {
+		warn_of_readers(path, &stat, &ret->model);
 		certificates_check_file(ret, &mistakes);
 		check_folders(ret, &mistakes);
 		check_logs(ret, &mistakes);
