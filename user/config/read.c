@@ -130,7 +130,7 @@ static void take_texts(const struct config_key *key, const struct tree_node *nod
 		else
 			mistake(mistakes, entry->line, key->name,
 				"an entry of the list is %s; it must be a text, in quotes when it has '*' or '[' in it",
-				entry->text[0] ? "empty" : kind_name(entry->kind));
+				entry->kind == TREE_TEXT ? "empty" : kind_name(entry->kind));
 	}
 }
 
