@@ -45,6 +45,16 @@ uint32_t draft_line(const struct draft_head *head, const char *section, const ch
 	return line ? line : head->line;
 }
 
+bool draft_has_zeros(const char *text, struct error *error)
+{
+	const char *plain = number_without_zeros(text);
+
+	if (plain == text || text[strspn(text, "0123456789.-")])
+		return false;
+	error_set(error, "a number that begins with 0 can be meant as an octal one; write %s", plain);
+	return true;
+}
+
 void *draft_open_interface(void *draft, struct error *error)
 {
 	struct draft *in = draft;
@@ -278,6 +288,8 @@ int draft_take_body(const struct draft_value *value, void *health, struct error 
 
 int draft_take_status(const struct draft_value *value, void *health, struct error *error)
 {
+	if (draft_has_zeros(value->text, error))
+		return -EINVAL;
 	return check_set_status(&((struct draft_health *)health)->check, value->text, error);
 }
 
@@ -351,6 +363,8 @@ int draft_take_error_status(const struct draft_value *value, void *error_page, s
 {
 	struct draft_error_page *in = error_page;
 
+	if (draft_has_zeros(value->text, error))
+		return -EINVAL;
 	return http_error_status(in->http, in->page, value->text, error);
 }
 
@@ -389,6 +403,8 @@ int draft_take_workers(const struct draft_value *value, void *agent, struct erro
 		*to = 0;
 		return 0;
 	}
+	if (draft_has_zeros(value->text, error))
+		return -EINVAL;
 	if (!number_parse(value->text, 1, RCXLB_MAX_WORKERS, &number)) {
 		*to = number;
 		return 0;

@@ -126,6 +126,9 @@ void *draft_open_route(void *service, struct error *error);
 void *draft_open_agent(void *draft, struct error *error);
 void *draft_open_metrics(void *draft, struct error *error);
 
+/* Is it a number with zeros in front? With a sentence then: YAML 1.1 takes it for octal, and its author does not. */
+bool draft_has_zeros(const char *text, struct error *error);
+
 /* For the schema's take(). */
 int draft_take_interface_name(const struct draft_value *value, void *interface, struct error *error);
 int draft_take_interface_xdp(const struct draft_value *value, void *interface, struct error *error);

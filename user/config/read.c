@@ -61,6 +61,16 @@ static void put(const struct config_key *key, struct draft_head *section, unsign
 	memcpy((char *)section + key->offset, key->kind == CONFIG_FLAG ? &flag : from, key->width);
 }
 
+static bool has_zeros(const struct tree_node *node, struct mistakes *mistakes)
+{
+	struct error error;
+
+	if (!draft_has_zeros(node->text, &error))
+		return false;
+	mistake_from(mistakes, node->line, node->text, &error);
+	return true;
+}
+
 static bool is_in_ms(const struct config_key *key)
 {
 	size_t length = strlen(key->name);
@@ -73,6 +83,8 @@ static void take_number(const struct config_key *key, const struct tree_node *no
 {
 	unsigned long number;
 
+	if (has_zeros(node, mistakes))
+		return;
 	if (!number_parse(node->text, key->least, key->most, &number))
 		put(key, to, number);
 	else
@@ -85,6 +97,8 @@ static void take_factor(const struct config_key *key, const struct tree_node *no
 {
 	unsigned long number;
 
+	if (has_zeros(node, mistakes))
+		return;
 	if (!number_parse_hundredths(node->text, key->least, key->most, &number))
 		put(key, to, number);
 	else

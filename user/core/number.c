@@ -28,6 +28,13 @@ int number_parse(const char *text, unsigned long least, unsigned long most, unsi
 	return 0;
 }
 
+const char *number_without_zeros(const char *text)
+{
+	while (text[0] == '0' && text[1] >= '0' && text[1] <= '9')
+		text++;
+	return text;
+}
+
 int number_parse_hundredths(const char *text, unsigned long least, unsigned long most, unsigned long *ret)
 {
 	const char *point = strchr(text, '.');
