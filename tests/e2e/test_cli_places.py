@@ -147,6 +147,33 @@ def test_a_run_folder_that_cannot_be_made(lab):
     assert not xdp_attached(lab.host)
 
 
+RUN_FOLDERS = {
+    "somebody else's": (lambda path: (path.mkdir(), os.chown(path, 33, 0)), "{} belongs to the user 33; remove it"),
+    "its group may write": (lambda path: (path.mkdir(), path.chmod(0o775)),
+                            "{} can be written by others (mode 0775); run chmod go-w {}"),
+    "all may write": (lambda path: (path.mkdir(), path.chmod(0o1777)),
+                      "{} can be written by others (mode 1777); run chmod go-w {}"),
+    "a link": (lambda path: path.symlink_to(path.parent), "{} is no folder; remove it, or set RCXLB_RUN_DIR"),
+    "a file": (lambda path: path.write_text("", encoding="ascii"), "{} is no folder; remove it, or set RCXLB_RUN_DIR"),
+}
+
+
+@pytest.mark.parametrize("kind", RUN_FOLDERS)
+def test_a_run_folder_that_others_may_write_into(lab, kind):
+    """Whatever made it: the state that a command completes is read from there, by root."""
+    make, says = RUN_FOLDERS[kind]
+    folder = lab.folder / "theirs"
+    make(folder)
+    assert_one_line(lab.rcxlb.attempt(*LOAD, **{"RCXLB_RUN_DIR": str(folder)}), 1, says.replace("{}", str(folder)))
+    assert lab.pins_left() == []
+    assert not xdp_attached(lab.host)
+
+
+def test_a_run_folder_as_systemd_makes_it(lab):
+    lab.rcxlb.runs.mkdir(mode=0o755)
+    lab.load()
+
+
 @pytest.fixture
 def read_only_bpffs(lab):
     """A bpffs of its own, mounted read-only where nobody else looks."""

@@ -158,14 +158,38 @@ static int check_capabilities(struct error *error)
 	return failed(error, -EPERM, "rcxlb needs root: this process lacks CAP_SYS_ADMIN or CAP_NET_ADMIN");
 }
 
+/* Whoever could write there would decide what the next command makes of the state, and could take the lock away. */
+static int check_run(const struct place *place, struct error *error)
+{
+	struct stat stat_of;
+
+	if (lstat(place->run, &stat_of))
+		return failed(error, -errno, "cannot look at %s: %s", place->run, strerror(errno));
+	if (!S_ISDIR(stat_of.st_mode))
+		return failed(error, -ENOTDIR, "%s is no folder; remove it, or set RCXLB_RUN_DIR", place->run);
+	if (stat_of.st_uid && stat_of.st_uid != geteuid())
+		return failed(error, -EPERM,
+			      "the folder %s belongs to the user %u; remove it, or set RCXLB_RUN_DIR to one of root's",
+			      place->run, (unsigned int)stat_of.st_uid);
+	if (stat_of.st_mode & (S_IWGRP | S_IWOTH))
+		return failed(
+		    error, -EPERM,
+		    "the folder %s can be written by others (mode %04o); run chmod go-w %s, or set RCXLB_RUN_DIR",
+		    place->run, (unsigned int)(stat_of.st_mode & 07777), place->run);
+	return 0;
+}
+
 static int open_lock(const struct place *place, const char *path, struct error *error)
 {
-	int lock;
+	int lock, err;
 
 	if (mkdir(place->run, 0700) && errno != EEXIST)
 		return failed(error, -errno,
 			      "cannot make the folder %s: %s; rcxlb needs root, or RCXLB_RUN_DIR elsewhere", place->run,
 			      strerror(errno));
+	err = check_run(place, error);
+	if (err)
+		return err;
 	lock = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_CREAT, 0600);
 	if (lock < 0)
 		return failed(error, -errno, "cannot open %s: %s; rcxlb needs root, or RCXLB_RUN_DIR elsewhere", path,
