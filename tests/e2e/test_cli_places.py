@@ -142,7 +142,8 @@ def test_a_pin_folder_that_cannot_be(lab, value):
 def test_a_run_folder_that_cannot_be_made(lab):
     blocker = lab.folder / "file"
     blocker.write_text("", encoding="ascii")
-    assert_one_line(lab.rcxlb.attempt(*LOAD, **{"RCXLB_RUN_DIR": str(blocker / "run")}), 1, str(blocker))
+    for parent in (blocker, lab.folder / "missing"):
+        assert_one_line(lab.rcxlb.attempt(*LOAD, **{"RCXLB_RUN_DIR": str(parent / "run")}), 1, str(parent))
     assert lab.pins_left() == []
     assert not xdp_attached(lab.host)
 

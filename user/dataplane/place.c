@@ -179,12 +179,13 @@ static int check_run(const struct place *place, struct error *error)
 	return 0;
 }
 
+/* -ENOENT: an unload took the folder away meanwhile. */
 static int open_lock(const struct place *place, const char *path, struct error *error)
 {
 	int lock, err;
 
 	if (mkdir(place->run, 0700) && errno != EEXIST)
-		return failed(error, -errno,
+		return failed(error, errno == ENOENT ? -ENOTDIR : -errno,
 			      "cannot make the folder %s: %s; rcxlb needs root, or RCXLB_RUN_DIR elsewhere", place->run,
 			      strerror(errno));
 	err = check_run(place, error);
@@ -215,7 +216,7 @@ int place_lock(const struct place *place, bool exclusive, struct error *error)
 	snprintf(path, sizeof(path), "%.*s/lock", PATH_MAX - SPARE, place->run);
 	for (;;) {
 		lock = open_lock(place, path, error);
-		if (lock == -ENOENT) /* an unload took the folder away between the two steps */
+		if (lock == -ENOENT)
 			continue;
 		if (lock < 0)
 			return lock;
