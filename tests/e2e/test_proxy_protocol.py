@@ -4,10 +4,11 @@ import json
 import shutil
 import socket
 import struct
+import threading
 
 import pytest
 
-from harness import settings, tls
+from harness import agent, settings, tls
 from harness.client import Connection
 from harness.lab import CLIENTS4, HOST4
 from harness.pairs import was_reset
@@ -220,11 +221,73 @@ def test_an_instance_that_wants_a_header_gets_one_and_passes_its_checks(lab):
     wait_equal(lambda: lab.rcxlb.state("127.0.0.1:3001"), "down", "nginx by checks without a header")
 
 
+BACKEND = "127.0.0.1:3001"
+OFTEN = ["--check-interval-ms", "100", "--check-timeout-ms", "90", "--rise", "1", "--fall", "1"]
+
+
+def all_of(sock):
+    """What comes until its end."""
+    return b"".join(iter(lambda: sock.recv(4096), b""))
+
+
+def test_a_check_that_only_connects_brings_a_header_too(lab):
+    """And nothing else: an instance that wants one logs a broken connection otherwise, for each check."""
+    listener = lab.listening("127.0.0.1", 3001)
+    lab.rcxlb("load", "eth0")
+    lab.rcxlb("services", "add", "default", "--listen", "*:3000", "--send-proxy", "v2", "--check", "tcp", *OFTEN)
+    lab.rcxlb("backends", "add", BACKEND)
+    for _ in range(5):
+        with listener.accept()[0] as sock:
+            sock.settimeout(5)
+            assert all_of(sock) == LOCAL
+    assert lab.rcxlb.state(BACKEND) == "up"
+
+
+class Choosy:
+    """An instance that answers 503 to requests behind a header, and closes without an answer when there is none."""
+
+    def __init__(self, lab):
+        self.listener = lab.listening("127.0.0.1", 3001)
+        self.listener.settimeout(None)
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        try:
+            while True:
+                with self.listener.accept()[0] as sock:
+                    if sock.recv(4096).startswith(LOCAL):
+                        sock.sendall(b"HTTP/1.1 503 Not Ready\r\nContent-Length: 0\r\n\r\n")
+        except OSError:
+            pass
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_what_a_check_learned_without_a_header_does_not_count_with_one(lab):
+    """Of the type auto: who is no HTTP server without a header only has to accept, and is one with it."""
+    choosy = Choosy(lab)
+    plain = ["services", "add", "default", "--listen", "*:3000", *OFTEN]
+    lab.rcxlb("load", "eth0")
+    lab.rcxlb(*plain)
+    lab.rcxlb("backends", "add", BACKEND)
+    wait_equal(lambda: agent.health_entry(lab, 0)["state"], 1, "it was checked without a header")
+    for _ in range(2):
+        lab.rcxlb(*plain, "--send-proxy", "v2")
+        wait_equal(lambda: lab.rcxlb.state(BACKEND), "down", "by its answers with a header")
+        assert lab.rcxlb.backend(BACKEND)["reason"] == "/readyz answered 503"
+        agent.kill(agent.pid(lab))  # the next one takes over what this one learned
+        lab.rcxlb(*plain)
+        agent.start(lab)
+        wait_equal(lambda: agent.health_entry(lab, 0)["state"], 1, "it was checked without a header")
+    choosy.close()
+
+
 def asked(lab, header, source=CLIENTS4[0]):
     """What nginx answers; None when it does not."""
     try:
         sock = greet(lab, header + b"GET / HTTP/1.0\r\n\r\n", source)
-        answer = b"".join(iter(lambda: sock.recv(4096), b""))
+        answer = all_of(sock)
     except OSError:
         return None
     return answer.rpartition(b"\r\n\r\n")[2].decode().strip() or None

@@ -179,6 +179,16 @@ static void send_request(struct check *check)
 	bufferevent_enable(check->stream, EV_READ);
 }
 
+/* Where connecting is all. At once: what the stream has still to write would end with it. */
+static void send_header_alone(const struct check *check)
+{
+	uint8_t header[PROXY_HEADER_WRITTEN_MAX];
+
+	if (check->request.send_proxy)
+		send(bufferevent_getfd(check->stream), header, proxy_header_write_local(header),
+		     MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 static void conclude_failure(struct check *check, int err)
 {
 	if (err == ECONNREFUSED) {
@@ -212,10 +222,12 @@ static void on_event(struct bufferevent *stream, short what, void *context)
 		return;
 	}
 	check->accepted = true;
-	if (check->request.path)
+	if (check->request.path) {
 		send_request(check);
-	else
-		conclude(check, CHECK_GOOD);
+		return;
+	}
+	send_header_alone(check);
+	conclude(check, CHECK_GOOD);
 }
 
 static void on_clock(evutil_socket_t fd, short what, void *context)

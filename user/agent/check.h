@@ -30,7 +30,7 @@ struct check_request {
 	const char *body; /* must occur in about the first CHECK_BODY_MAX bytes of the body; empty: no matter */
 	uint16_t status_from, status_to;
 	uint32_t timeout_ms; /* of everything */
-	bool send_proxy;     /* the request comes behind a header of the PROXY protocol */
+	bool send_proxy;     /* what is sent begins with a header of the PROXY protocol, also when that is all */
 };
 
 #define CHECK_BODY_MAX 65536

@@ -17,6 +17,8 @@
 #define SOON_MS	 250 /* until everybody is checked for the first time, where intervals are long */
 #define PAUSE_MS 5   /* after a check that took longer than the interval */
 
+#define LEARNED_BY_PROXY 0x10000 /* a flag of what was learned: behind a header of the PROXY protocol */
+
 struct prober {
 	struct probers *all;
 	struct event *clock;
@@ -80,7 +82,9 @@ static void wait_interval(struct prober *prober)
 /* As a number that is not 0 once something is known. */
 static uint32_t learned_of(const struct prober *prober)
 {
-	return prober->spoke || prober->path ? prober->path + 1 : 0;
+	if (!prober->spoke && !prober->path)
+		return 0;
+	return (prober->path + 1) | (prober->send_proxy ? LEARNED_BY_PROXY : 0);
 }
 
 /* What the kernel reads. The state last: until then the entry is as old as it was. */
@@ -261,13 +265,14 @@ static void stop(struct prober *prober)
 
 /*
  * What a former agent knew, unless it was of an instance that has been restarted since: the verdict of one that ended a
- * moment ago, and of any how the instance is asked.
+ * moment ago, and of any how the instance is asked, if it was asked with a header as now or without as now.
  */
 static void take_over(struct prober *prober)
 {
 	struct rcxlb_health *entry = watch_health(prober->all->watch, id_of(prober));
 	bool restarted = watch_load(prober->all->watch, id_of(prober)).since > entry->renewed;
-	uint32_t learned = restarted ? 0 : entry->learned;
+	bool asked_alike = !(entry->learned & LEARNED_BY_PROXY) == !prober->send_proxy;
+	uint32_t learned = restarted || !asked_alike ? 0 : entry->learned;
 
 	if (!restarted && rcxlb_is_fresh(entry, clock_ns(CLOCK_MONOTONIC)))
 		prober->health.state = entry->state;
@@ -275,7 +280,7 @@ static void take_over(struct prober *prober)
 		forget(prober);
 	if (prober->spec.type == RCXLB_CHECK_AUTO && learned) {
 		prober->spoke = true;
-		prober->path = learned - 1;
+		prober->path = (learned & ~LEARNED_BY_PROXY) - 1;
 		entry->learned = learned;
 	}
 }
@@ -292,9 +297,11 @@ static void begin_soon(struct prober *prober)
 		stop(prober);
 }
 
-static void start(struct prober *prober, const struct rcxlb_endpoint *endpoint, const struct rcxlb_check *spec)
+static void start(struct prober *prober, const struct rcxlb_endpoint *endpoint, const struct rcxlb_check *spec,
+		  bool send_proxy)
 {
 	prober->used = true;
+	prober->send_proxy = send_proxy;
 	prober->endpoint = *endpoint;
 	prober->spec = *spec;
 	take_over(prober);
@@ -315,6 +322,7 @@ static bool is_same_question(const struct rcxlb_check *a, struct rcxlb_check b)
 static void change(struct prober *prober, const struct rcxlb_check *spec)
 {
 	struct rcxlb_endpoint endpoint = prober->endpoint;
+	bool send_proxy = prober->send_proxy;
 
 	if (is_same_question(&prober->spec, *spec)) {
 		halt(prober);
@@ -323,7 +331,7 @@ static void change(struct prober *prober, const struct rcxlb_check *spec)
 		begin_soon(prober);
 	} else {
 		stop(prober);
-		start(prober, &endpoint, spec);
+		start(prober, &endpoint, spec, send_proxy);
 	}
 }
 
@@ -333,15 +341,16 @@ void probers_follow(struct probers *probers, const struct model *model)
 		const struct model_backend *backend = &model->backend[id];
 		const struct rcxlb_check *spec = backend->used ? model_check(model, id) : NULL;
 		struct prober *prober = &probers->prober[id];
+		bool send_proxy = model_sends_proxy(model, id); /* another question, to which it may answer otherwise */
 
-		if (prober->used && (!spec || !endpoint_equal(&prober->endpoint, &backend->endpoint)))
+		if (prober->used && (!spec || !endpoint_equal(&prober->endpoint, &backend->endpoint) ||
+				     prober->send_proxy != send_proxy))
 			stop(prober);
 		if (spec && !prober->used)
-			start(prober, &backend->endpoint, spec);
+			start(prober, &backend->endpoint, spec, send_proxy);
 		else if (spec && !check_equal(spec, &prober->spec))
 			change(prober, spec);
 		prober->own_port = model_is_own_port(model, backend->endpoint.port);
-		prober->send_proxy = model_sends_proxy(model, id);
 		prober->elsewhere = backend->elsewhere;
 	}
 }
