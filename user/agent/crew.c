@@ -29,7 +29,9 @@ struct member {
 
 struct crew {
 	const struct crew_means *means;
-	struct model *model; /* as it was when it was started */
+	const struct crew *former; /* as long as this one is being started: it is still known then */
+	struct model *model;	   /* as it was when it was started */
+	struct material *material; /* likewise: whoever takes a dead worker's place serves what that one did */
 	struct ktls_support ktls;
 	uint32_t number;
 	uint32_t workers;
@@ -48,7 +50,7 @@ struct start {
 	struct worker_service service[RCXLB_MAX_SERVICES];
 	uint32_t count;
 	int began[2]; /* a byte: it did */
-	struct material *material;
+	const struct crew *crew;
 	pid_t pid;
 	struct start *before; /* of the worker that was started before, whose listening sockets are open as well */
 };
@@ -108,10 +110,10 @@ static int prepare_service(const struct crew *crew, struct start *start, uint32_
 	*service = (struct worker_service){
 		.id = id,
 		.listeners = listener,
-		.tls = start->material->tls[id].count ? &start->material->tls[id] : NULL,
+		.tls = crew->material->tls[id].count ? &crew->material->tls[id] : NULL,
 		.name = wished->name,
 		.http = wished->http.flags ? &wished->http : NULL,
-		.pages = start->material->page[id],
+		.pages = crew->material->page[id],
 		.challenges = crew->means->challenges,
 		.access_log = log < 0 ? 0 : log,
 		.idle_ms = wished->idle_ms,
@@ -131,30 +133,32 @@ static int prepare_service(const struct crew *crew, struct start *start, uint32_
 }
 
 /* One with TLS only when there is something to show: it would be served in the clear. */
-static bool is_served(const struct crew *crew, const struct material *material, uint32_t id)
+static bool is_served(const struct crew *crew, uint32_t id)
 {
 	const struct model_service *service = &crew->model->service[id];
 
-	return model_has_workers(crew->model, service) && (!service->tls.certificates || material->tls[id].count);
+	return model_has_workers(crew->model, service) && (!service->tls.certificates || crew->material->tls[id].count);
 }
 
-static int prepare(const struct crew *crew, struct material *material, struct start *start, struct error *error)
+static int prepare(const struct crew *crew, struct start *start, struct error *error)
 {
 	int err = 0;
 
-	start->material = material;
+	start->crew = crew;
 	for (uint32_t id = 0; id < RCXLB_MAX_SERVICES && !err; id++)
-		if (is_served(crew, material, id))
+		if (is_served(crew, id))
 			err = prepare_service(crew, start, id, error);
 	return err;
 }
 
+/* The supervisor's keys are in this process's memory as well, also those of the crew before. */
 static void on_began(void *context)
 {
 	struct start *start = context;
 	char yes = 1;
 
-	material_forget(start->material);
+	crew_conceal(start->crew);
+	crew_conceal(start->crew->former);
 	if (write(start->began[1], &yes, 1) != 1)
 		log_line("a worker's supervisor is gone");
 	close(start->began[1]);
@@ -216,10 +220,9 @@ static int engage(const struct crew *crew, uint32_t number, const struct start *
 }
 
 /* A process that could take connections now. Its listening sockets are open here as well. */
-static int start_worker(const struct crew *crew, uint32_t number, struct material *material, struct start *start,
-			struct error *error)
+static int start_worker(const struct crew *crew, uint32_t number, struct start *start, struct error *error)
 {
-	int err = prepare(crew, material, start, error);
+	int err = prepare(crew, start, error);
 
 	if (!err && pipe2(start->began, O_CLOEXEC))
 		err = failed(error, -errno, "cannot start a worker: %s", strerror(errno));
@@ -246,31 +249,30 @@ static void give_up(const struct start *start)
 }
 
 /* What one service asks for. -errno, and a sentence: something of it cannot be had, and may not be done without. */
-static int read_service(struct crew *crew, struct material *material, uint32_t id, struct error *error)
+static int read_service(struct crew *crew, uint32_t id, struct error *error)
 {
-	int problem = material_read(material, crew->model, id, error);
+	int problem = material_read(crew->material, crew->model, id, error);
 
 	crew->left_out[id] = problem;
 	if (problem)
 		return crew->may_lack[id] ? 0 : problem;
-	problem = material_read_pages(material, crew->model, id, error);
+	problem = material_read_pages(crew->material, crew->model, id, error);
 	crew->lacks_pages[id] = problem;
 	return crew->may_lack_pages[id] ? 0 : problem;
 }
 
 /* All of them, or an error about the first that cannot be had; those that may be left out are only noted. */
-static int read_all(struct crew *crew, struct material *material, struct error *error)
+static int read_all(struct crew *crew, struct error *error)
 {
 	uint32_t had = 0, missed = 0;
 
-	crew->lacks.text[0] = 0;
 	for (uint32_t id = 0; id < RCXLB_MAX_SERVICES; id++) {
 		struct error what;
 		int problem;
 
 		if (!model_has_workers(crew->model, &crew->model->service[id]))
 			continue;
-		problem = read_service(crew, material, id, &what);
+		problem = read_service(crew, id, &what);
 		if (problem)
 			return failed(error, problem, "%s", what.text);
 		had += !crew->left_out[id];
@@ -284,13 +286,12 @@ static int read_all(struct crew *crew, struct material *material, struct error *
  * Those from number `from` on, so many, all or none: the first is engaged when the last has begun, so that those before
  * them lose nothing to a crew that cannot be.
  */
-static int start_several(struct crew *crew, uint32_t from, uint32_t count, struct material *material,
-			 struct start *start, struct error *error)
+static int start_several(struct crew *crew, uint32_t from, uint32_t count, struct start *start, struct error *error)
 {
-	int err = read_all(crew, material, error);
+	int err = 0;
 
 	for (uint32_t i = 0; i < count && !err; i++) {
-		err = start_worker(crew, from + i, material, &start[i], error);
+		err = start_worker(crew, from + i, &start[i], error);
 		if (i + 1 < count)
 			start[i + 1].before = &start[i];
 	}
@@ -307,25 +308,21 @@ static int start_several(struct crew *crew, uint32_t from, uint32_t count, struc
 	return err;
 }
 
-/* With certificates as their files are now. */
 static int start_workers(struct crew *crew, uint32_t from, uint32_t count, struct error *error)
 {
-	struct material *material = calloc(1, sizeof(*material));
 	struct start *start = calloc(count + 1, sizeof(*start));
-	int err = material && start ? start_several(crew, from, count, material, start, error)
-				    : failed(error, -ENOMEM, "out of memory");
+	int err = start ? start_several(crew, from, count, start, error) : failed(error, -ENOMEM, "out of memory");
 
-	if (material)
-		material_forget(material);
-	free(material);
 	free(start);
 	return err;
 }
 
 static int start_all(struct crew *crew, struct error *error)
 {
-	int err = start_workers(crew, 0, crew->workers, error);
+	int err = read_all(crew, error);
 
+	if (!err)
+		err = start_workers(crew, 0, crew->workers, error);
 	if (err)
 		return err;
 	err = watch_set_crew(crew->means->watch, crew->workers, crew->number);
@@ -341,28 +338,48 @@ static bool does_serve(const struct crew *crew, const struct model_service *serv
 	return !crew->left_out[id] && model_has_workers(crew->model, own) && !strcmp(own->name, service->name);
 }
 
-int crew_start(const struct crew_means *means, const struct model *model, const struct crew *former, struct crew **ret,
-	       struct error *error)
+static struct crew *make(const struct model *model)
 {
 	struct crew *crew = calloc(1, sizeof(*crew));
-	bool nobody;
-	int err;
 
-	if (crew)
-		crew->model = malloc(sizeof(*crew->model));
-	if (!crew || !crew->model) {
+	if (!crew)
+		return NULL;
+	crew->model = malloc(sizeof(*crew->model));
+	crew->material = calloc(1, sizeof(*crew->material));
+	if (!crew->model || !crew->material) {
 		crew_free(crew);
-		return failed(error, -ENOMEM, "out of memory");
+		return NULL;
 	}
 	*crew->model = *model;
+	return crew;
+}
+
+/* Nothing that somebody serves now is given up. */
+static void permit_lacks(struct crew *crew, bool whole)
+{
+	bool nobody = !staff_in_charge(watch_dataplane(crew->means->watch));
+
+	for (uint32_t id = 0; id < RCXLB_MAX_SERVICES; id++) {
+		bool known = crew->former && !whole;
+
+		crew->may_lack[id] = nobody || (known && !does_serve(crew->former, &crew->model->service[id], id));
+		crew->may_lack_pages[id] = crew->may_lack[id] || (known && crew->former->lacks_pages[id]);
+	}
+}
+
+int crew_start(const struct crew_means *means, const struct model *model, const struct crew *former, bool whole,
+	       struct crew **ret, struct error *error)
+{
+	struct crew *crew = make(model);
+	int err;
+
+	if (!crew)
+		return failed(error, -ENOMEM, "out of memory");
 	crew->means = means;
+	crew->former = former;
 	crew->number = watch_crew(means->watch).number + 1;
 	crew->workers = wished_workers(model);
-	nobody = !staff_in_charge(watch_dataplane(means->watch));
-	for (uint32_t id = 0; id < RCXLB_MAX_SERVICES; id++) {
-		crew->may_lack[id] = nobody || (former && !does_serve(former, &model->service[id], id));
-		crew->may_lack_pages[id] = crew->may_lack[id] || (former && former->lacks_pages[id]);
-	}
+	permit_lacks(crew, whole);
 	if (crew->workers)
 		ktls_probe(&crew->ktls);
 	err = start_all(crew, error);
@@ -370,6 +387,7 @@ int crew_start(const struct crew_means *means, const struct model *model, const 
 		crew_free(crew);
 		return err;
 	}
+	crew->former = NULL;
 	*ret = crew;
 	return 0;
 }
@@ -411,9 +429,19 @@ void crew_mend(struct crew *crew)
 			start_again(crew, i);
 }
 
-void crew_free(struct crew *crew)
+void crew_conceal(const struct crew *crew)
 {
 	if (crew)
-		free(crew->model);
+		material_forget(crew->material);
+}
+
+void crew_free(struct crew *crew)
+{
+	if (!crew)
+		return;
+	if (crew->material)
+		material_forget(crew->material);
+	free(crew->material);
+	free(crew->model);
 	free(crew);
 }

@@ -3,6 +3,8 @@
 #ifndef AGENT_CREW_H
 #define AGENT_CREW_H
 
+#include <stdbool.h>
+
 #include "agent/recorder.h"
 #include "agent/webroot.h"
 #include "agent/work.h"
@@ -26,10 +28,10 @@ struct crew_means {
  * means must outlive the crew. -errno with a sentence, and who was in charge stays so, when one cannot be started or a
  * certificate cannot be used. But a service that nobody serves now, because nobody is in charge or it is not one of
  * `former`'s, is left out when its certificates cannot be used and there are others; and it is served without error
- * pages that cannot be read. `former` NULL: it is not known.
+ * pages that cannot be read; not when this one is to be `whole`. `former` NULL: it is not known.
  */
-int crew_start(const struct crew_means *means, const struct model *model, const struct crew *former, struct crew **ret,
-	       struct error *error);
+int crew_start(const struct crew_means *means, const struct model *model, const struct crew *former, bool whole,
+	       struct crew **ret, struct error *error);
 
 /* What is wrong with the first service that was left out, or lacks an error page; empty: none. */
 const char *crew_lacks(const struct crew *crew);
@@ -37,8 +39,11 @@ const char *crew_lacks(const struct crew *crew);
 /* Takes note of who has ended. Returns whether anybody has, also of former crews. NULL is fine. */
 bool crew_reap(struct crew *crew);
 
-/* Starts those again that have. NULL is fine. */
+/* Starts those again that have, with what the others of the crew have, whatever the files are now. NULL is fine. */
 void crew_mend(struct crew *crew);
+
+/* In a process that was forked to be something else: its keys are overwritten there. NULL is fine. */
+void crew_conceal(const struct crew *crew);
 
 /* Forgets it; its processes end by themselves when another crew is in charge. NULL is fine. */
 void crew_free(struct crew *crew);

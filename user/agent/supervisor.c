@@ -207,8 +207,7 @@ static void change_crew(struct supervisor *supervisor)
 		return;
 	supervisor->stamp = material_stamp(supervisor->model); /* first: what is written meanwhile is another one */
 	supervisor->retry = now + RETRY_NS;
-	if (crew_start(&supervisor->means, supervisor->model, supervisor->changed ? supervisor->crew : NULL, &crew,
-		       &error)) {
+	if (crew_start(&supervisor->means, supervisor->model, supervisor->crew, !supervisor->changed, &crew, &error)) {
 		complain(supervisor, error.text);
 		return;
 	}
@@ -253,8 +252,9 @@ static void look(struct supervisor *supervisor)
 /* What a recorder has no use for. */
 static void leave_shared(void *context)
 {
-	const struct supervisor *supervisor = context;
+	struct supervisor *supervisor = context;
 
+	crew_conceal(supervisor->crew);
 	munmap(supervisor->tickets, sizeof(*supervisor->tickets));
 	webroot_free(supervisor->means.challenges);
 }
@@ -318,6 +318,7 @@ static _Noreturn void supervise(int life, bool foreground)
 	prctl(PR_SET_NAME, "rcxlb-super");
 	signal(SIGINT, SIG_IGN); /* of the terminal: the agent hears it too, and then this process of that */
 	signal(SIGHUP, SIG_IGN);
+	prctl(PR_SET_DUMPABLE, 0); /* it keeps the keys of those whom it starts */
 	if (dup2(life, LIFE) < 0)
 		_exit(1);
 	syscall(SYS_close_range, LIFE + 1, ~0u, 0);

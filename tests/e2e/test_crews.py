@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Crews of workers, one after another: who replaces whom, and what clients notice when something goes wrong meanwhile."""
+import os
+import signal
+import subprocess
+import time
+from contextlib import closing, contextmanager
+
+import pytest
+
+from harness import agent
+from harness.client import Connection
+from harness.lab import HOST4
+from harness.poll import wait_equal, wait_until
+from harness.tls import TlsClient, context, make_identity
+
+CONFIG = """\
+interfaces: [eth0]
+agent: {{workers: {workers}}}
+services:
+- name: secure
+  listen: ["*:443"]
+  backends: ["127.0.0.1:3001"]
+  health: {{type: "off"}}
+  tls: {{certificate: {identity.certificate}, key: {identity.key}}}
+- name: away
+  listen: ["*:80"]
+  redirect: https
+"""
+REQUEST = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+
+
+class Site:
+    """An instance behind a service with TLS, and a service that redirects; so many workers."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.identity = make_identity(lab.folder, "first", "chat.test")
+        self.path = lab.folder / "rcxlb.yaml"
+        self.log = lab.folder / "log"
+        self.log.touch()
+        lab.instances(3001)
+
+    def load(self, workers):
+        self.path.write_text(CONFIG.format(workers=workers, identity=self.identity), encoding="utf-8")
+        self.lab.rcxlb("load", "-c", self.path)
+        self.await_workers(workers)
+
+    @contextmanager
+    def foreground(self, workers, stderr=None):
+        """The same, and what agent and supervisor say is in the file `log`."""
+        self.path.write_text(CONFIG.format(workers=workers, identity=self.identity), encoding="utf-8")
+        with self.lab.host.entered(), open(self.log, "wb") as log:
+            process = subprocess.Popen(
+                self.lab.rcxlb.words("load", "-c", self.path, "--foreground"), env=self.lab.rcxlb.environment(),
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr or log,
+            )
+        try:
+            self.await_workers(workers)
+            yield process
+        finally:
+            process.terminate()
+            process.wait()
+
+    def await_workers(self, count):
+        wait_equal(lambda: len(self.crew()), count, "workers in charge")
+        wait_until(self.serves, "a worker takes connections")
+
+    def await_log(self, words):
+        wait_until(lambda: words in self.log.read_text(encoding="utf-8"), words, 10)
+
+    def crew(self):
+        """Pids of the workers in charge, as they say themselves."""
+        return [entry["pid"] for entry in self.lab.rcxlb.status().get("workers", []) if not entry["former"]]
+
+    def dial(self):
+        return Connection(TlsClient(self.lab.connect(HOST4, 443).sock, context())).read_greeting()
+
+    def certificate(self):
+        """The one that a client gets; None without a handshake."""
+        try:
+            with closing(self.dial()) as connection:
+                return connection.sock.certificate
+        except OSError:
+            return None
+
+    def serves(self):
+        return self.certificate() is not None
+
+    def redirects(self):
+        with closing(self.lab.connect(HOST4, 80)) as client:
+            client.sock.sendall(REQUEST)
+            return client.sock.recv(4096).startswith(b"HTTP/1.1 301 ")
+
+    def renew(self, name="renewed"):
+        """Another certificate in the files of the first; the key first, so that no look finds them unpaired for long."""
+        made = make_identity(self.lab.folder, name, "chat.test")
+        der = made.der
+        made.key.rename(self.identity.key)
+        made.certificate.rename(self.identity.certificate)
+        return der
+
+
+@pytest.fixture(name="site")
+def _site(lab):
+    return Site(lab)
+
+
+def for_seconds(seconds):
+    """Turns until then."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        yield
+
+
+def test_a_worker_that_dies_while_a_key_cannot_be_used_is_replaced_and_its_service_goes_on(site):
+    with site.foreground(2):
+        site.identity.key.chmod(0o644)
+        site.await_log("may be used by others")
+        killed = site.crew()[0]
+        os.kill(killed, signal.SIGKILL)
+        wait_until(lambda: len(set(site.crew()) - {killed}) == 2, "another worker in its place", 10)
+        for _ in for_seconds(4):  # longer than workers linger to whom nobody comes any more
+            assert site.serves() and site.redirects()
+        assert len(site.crew()) == 2
+        site.identity.key.chmod(0o600)
+        renewed = site.renew()
+        wait_until(lambda: site.certificate() == renewed, "the next certificate", 10)
