@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 import pytest
 
@@ -126,3 +126,39 @@ def test_a_worker_that_dies_while_a_key_cannot_be_used_is_replaced_and_its_servi
         site.identity.key.chmod(0o600)
         renewed = site.renew()
         wait_until(lambda: site.certificate() == renewed, "the next certificate", 10)
+
+
+@contextmanager
+def caught_beginning(site, attempts=10):
+    """
+    A new worker that is not in charge yet, as its supervisor was stopped before, and the pid of that. Whoever stops it too
+    late tries again.
+    """
+    for attempt in range(attempts):
+        before, present = set(agent.workers_of(site.lab)), agent.crew_number(site.lab)
+        helper = agent.supervisor_of(site.lab)
+        site.renew(f"renewed{attempt}")
+        wait_until(lambda: set(agent.workers_of(site.lab)) - before, "a new worker", 10)
+        os.kill(helper, signal.SIGSTOP)
+        try:
+            began = set(agent.workers_of(site.lab)) - before
+            if agent.crew_number(site.lab) == present:
+                yield began.pop(), helper
+                return
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(helper, signal.SIGCONT)
+        wait_until(lambda: not before & set(agent.workers_of(site.lab)), "the workers before have ended")
+    raise AssertionError("no supervisor could be stopped while it started workers")
+
+
+def test_a_worker_that_waits_for_the_others_of_its_crew_does_not_end(site):
+    site.load(2)
+    with caught_beginning(site) as (began, _):
+        present = agent.crew_number(site.lab)
+        time.sleep(3)  # longer than a worker lingers after others took over
+        assert agent.is_alive(began) and agent.crew_number(site.lab) == present
+    wait_until(lambda: began in site.crew(), "the new worker is in charge")
+    for _ in for_seconds(1):
+        assert site.serves()
+    assert began in site.crew() and len(site.crew()) == 2

@@ -152,16 +152,19 @@ static int prepare(const struct crew *crew, struct start *start, struct error *e
 }
 
 /* The supervisor's keys are in this process's memory as well, also those of the crew before. */
-static void on_began(void *context)
+static bool on_began(void *context)
 {
 	struct start *start = context;
 	char yes = 1;
+	bool heard;
 
 	crew_conceal(start->crew);
 	crew_conceal(start->crew->former);
-	if (write(start->began[1], &yes, 1) != 1)
+	heard = write(start->began[1], &yes, 1) == 1;
+	if (!heard)
 		log_line("a worker's supervisor is gone");
 	close(start->began[1]);
+	return heard;
 }
 
 static _Noreturn void be_worker(const struct crew *crew, uint32_t number, struct start *start)

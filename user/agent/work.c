@@ -118,18 +118,30 @@ static int sign(struct running *running, struct error *error)
 
 /* --- The work --- */
 
+/*
+ * Numbers of crews grow. A smaller one is that of the crew before, which stays in charge until the last of this one has
+ * begun: who began first may wait for long.
+ */
+static bool have_others_taken_over(struct running *running)
+{
+	uint32_t number = desk_crew(running->work->desk).number;
+
+	if (number <= running->work->crew) {
+		running->former = 0;
+		return false;
+	}
+	return number == RCXLB_CREW_DISMISSED || ++running->former >= LINGER_MS / LOOK_MS;
+}
+
 static void on_look(evutil_socket_t fd, short what, void *context)
 {
 	struct running *running = context;
-	uint32_t number;
 
 	(void)fd;
 	(void)what;
 	follow_tickets(running);
 	tell(running);
-	number = desk_crew(running->work->desk).number;
-	if (number == running->work->crew ||
-	    (number != RCXLB_CREW_DISMISSED && ++running->former < LINGER_MS / LOOK_MS))
+	if (!have_others_taken_over(running))
 		return;
 	worker_drain(running->worker);
 	if (!worker_open(running->worker))
@@ -176,8 +188,8 @@ int work_run(const struct work *work, struct error *error)
 	if (!err)
 		err = sign(&running, error);
 	if (!err) {
-		work->began(work->context);
-		event_base_dispatch(running.base);
+		if (work->began(work->context))
+			event_base_dispatch(running.base);
 		tell(&running);
 		desk_leave(work->desk, getpid());
 	}

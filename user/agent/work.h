@@ -3,6 +3,7 @@
 #ifndef AGENT_WORK_H
 #define AGENT_WORK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/model.h"
@@ -24,8 +25,11 @@ struct work {
 	unsigned int services_count;
 	struct ktls_support ktls;
 	const struct work_tickets *tickets;
-	/* Called when it can take connections: what it was started with is not needed any more. */
-	void (*began)(void *context);
+	/*
+	 * Called when it can take connections: what it was started with is not needed any more. False: whoever started
+	 * it is gone and will send it none, so it ends.
+	 */
+	bool (*began)(void *context);
 	void *context;
 };
 
