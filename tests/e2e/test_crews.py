@@ -162,3 +162,17 @@ def test_a_worker_that_waits_for_the_others_of_its_crew_does_not_end(site):
     for _ in for_seconds(1):
         assert site.serves()
     assert began in site.crew() and len(site.crew()) == 2
+
+
+def test_a_supervisor_that_was_stopped_takes_nothing_from_the_next_one(site):
+    site.load(1)
+    with caught_beginning(site) as (began, helper):
+        agent.kill(agent.pid(site.lab))
+        site.lab.rcxlb("load", "eth0")
+        wait_until(lambda: set(site.crew()) - {began} and site.serves(), "the crew of the next supervisor", 10)
+        crew = site.crew()
+        number = agent.crew_number(site.lab)
+    wait_until(lambda: not agent.is_alive(helper) and not agent.is_alive(began), "the former supervisor and its worker are gone")
+    for _ in for_seconds(1):
+        assert site.serves()
+    assert (site.crew(), agent.crew_number(site.lab)) == (crew, number)

@@ -34,6 +34,7 @@ struct crew {
 	struct material *material; /* likewise: whoever takes a dead worker's place serves what that one did */
 	struct ktls_support ktls;
 	uint32_t number;
+	uint32_t before; /* the number of the crew that it takes over from; of itself when it has */
 	uint32_t workers;
 	bool may_lack[RCXLB_MAX_SERVICES]; /* it is left out when its certificates cannot be used */
 	bool may_lack_pages[RCXLB_MAX_SERVICES];
@@ -189,7 +190,7 @@ static _Noreturn void be_worker(const struct crew *crew, uint32_t number, struct
 	close(start->began[0]);
 	for (struct start *other = start->before; other; other = other->before)
 		close_listeners(other);
-	close(crew->means->private);
+	close(crew->means->life);
 	recorders_leave(crew->means->recorders);
 	webroot_seal(crew->means->challenges);
 	err = work_seal_tickets(crew->means->tickets);
@@ -209,6 +210,21 @@ static bool did_begin(int fd)
 	char byte;
 
 	return poll(&wait, 1, BEGIN_MS) == 1 && read(fd, &byte, 1) == 1;
+}
+
+/*
+ * While this process was stopped, or waited for a disk, its agent may have ended, and another supervisor's workers have
+ * taken over: they keep their places.
+ */
+static int may_engage(const struct crew *crew, struct error *error)
+{
+	struct pollfd life = { .fd = crew->means->life, .events = POLLIN };
+
+	if (poll(&life, 1, 0) > 0)
+		return failed(error, -ECANCELED, "the agent has ended");
+	if (watch_crew(crew->means->watch).number != crew->before)
+		return failed(error, -ESTALE, "the workers of another supervisor have taken over");
+	return 0;
 }
 
 /* Connections come to it from here on, and no more to the worker with this number before it. */
@@ -298,6 +314,8 @@ static int start_several(struct crew *crew, uint32_t from, uint32_t count, struc
 		if (i + 1 < count)
 			start[i + 1].before = &start[i];
 	}
+	if (!err)
+		err = may_engage(crew, error);
 	for (uint32_t i = 0; i < count && !err; i++)
 		err = engage(crew, from + i, &start[i], error);
 	for (uint32_t i = 0; i < count; i++) {
@@ -328,9 +346,10 @@ static int start_all(struct crew *crew, struct error *error)
 		err = start_workers(crew, 0, crew->workers, error);
 	if (err)
 		return err;
-	err = watch_set_crew(crew->means->watch, crew->workers, crew->number);
+	err = watch_set_crew(crew->means->watch, crew->before, crew->workers, crew->number);
 	for (uint32_t i = 0; i < crew->workers && err; i++)
 		kill(crew->member[i].pid, SIGKILL);
+	crew->before = crew->number;
 	return err ? failed(error, err, "cannot put the workers in charge: %s", strerror(-err)) : 0;
 }
 
@@ -370,6 +389,14 @@ static void permit_lacks(struct crew *crew, bool whole)
 	}
 }
 
+/* Also by workers whose supervisor ended before they were in charge. */
+static uint32_t unused_number(const struct crew *crew)
+{
+	uint32_t greatest = staff_greatest(watch_dataplane(crew->means->watch));
+
+	return (greatest > crew->before ? greatest : crew->before) + 1;
+}
+
 int crew_start(const struct crew_means *means, const struct model *model, const struct crew *former, bool whole,
 	       struct crew **ret, struct error *error)
 {
@@ -380,7 +407,8 @@ int crew_start(const struct crew_means *means, const struct model *model, const 
 		return failed(error, -ENOMEM, "out of memory");
 	crew->means = means;
 	crew->former = former;
-	crew->number = watch_crew(means->watch).number + 1;
+	crew->before = watch_crew(means->watch).number;
+	crew->number = unused_number(crew);
 	crew->workers = wished_workers(model);
 	permit_lacks(crew, whole);
 	if (crew->workers)

@@ -20,7 +20,7 @@ struct crew_means {
 	const struct work_tickets *tickets;
 	const struct recorders *recorders;
 	struct http_challenges *challenges;
-	int private; /* a descriptor that workers must not keep */
+	int life; /* readable when whoever starts workers is to end; they must not keep it */
 };
 
 /*
@@ -28,7 +28,8 @@ struct crew_means {
  * means must outlive the crew. -errno with a sentence, and who was in charge stays so, when one cannot be started or a
  * certificate cannot be used. But a service that nobody serves now, because nobody is in charge or it is not one of
  * `former`'s, is left out when its certificates cannot be used and there are others; and it is served without error
- * pages that cannot be read; not when this one is to be `whole`. `former` NULL: it is not known.
+ * pages that cannot be read; not when this one is to be `whole`. `former` NULL: it is not known. -ECANCELED when the
+ * means' life has ended meanwhile.
  */
 int crew_start(const struct crew_means *means, const struct model *model, const struct crew *former, bool whole,
 	       struct crew **ret, struct error *error);

@@ -202,13 +202,15 @@ static void change_crew(struct supervisor *supervisor)
 	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 	struct error error = { "" };
 	struct crew *crew;
+	int err;
 
 	if (!supervisor->stale || now < supervisor->retry)
 		return;
 	supervisor->stamp = material_stamp(supervisor->model); /* first: what is written meanwhile is another one */
 	supervisor->retry = now + RETRY_NS;
-	if (crew_start(&supervisor->means, supervisor->model, supervisor->crew, !supervisor->changed, &crew, &error)) {
-		complain(supervisor, error.text);
+	err = crew_start(&supervisor->means, supervisor->model, supervisor->crew, !supervisor->changed, &crew, &error);
+	if (err) {
+		complain(supervisor, err == -ECANCELED ? "" : error.text);
 		return;
 	}
 	crew_free(supervisor->crew);
@@ -311,7 +313,7 @@ static _Noreturn void supervise(int life, bool foreground)
 {
 	const struct timespec pause = { .tv_nsec = LOOK_MS * 1000000 };
 	struct pollfd end = { .fd = LIFE, .events = POLLIN };
-	struct supervisor supervisor = { .means.private = LIFE };
+	struct supervisor supervisor = { .means.life = LIFE };
 	struct error error;
 	sigset_t others;
 

@@ -80,7 +80,7 @@ int handle_lock(const struct place *place, struct dataplane *ret, int *ret_loade
 	return 0;
 }
 
-int handle_change_crew(int map, const struct rcxlb_crew *to)
+int handle_change_crew(int map, const uint32_t *from, const struct rcxlb_crew *to)
 {
 	struct rcxlb_crew *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED, map, 0), seen,
 			  wished;
@@ -93,6 +93,8 @@ int handle_change_crew(int map, const struct rcxlb_crew *to)
 		wished = *to;
 		if (seen.number == RCXLB_CREW_DISMISSED)
 			err = -ESHUTDOWN;
+		else if (from && seen.number != *from)
+			err = -ESTALE;
 	} while (!err && !__atomic_compare_exchange(shared, &seen, &wished, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
 	munmap(shared, sizeof(*shared));
 	return err;

@@ -102,8 +102,11 @@ void handle_tell_kernel(struct rcxlb_bpf *skel);
 const char *handle_complaint(void);
 void handle_forget_complaint(void);
 
-/* Puts a crew in charge, unless all have been dismissed: -ESHUTDOWN. Nobody comes in between. `map` is `crew`. */
-int handle_change_crew(int map, const struct rcxlb_crew *to);
+/*
+ * Puts a crew in charge, unless all have been dismissed: -ESHUTDOWN; or another one is than that with the number *from:
+ * -ESTALE. `from` NULL: it takes over from any. Nobody comes in between. `map` is `crew`.
+ */
+int handle_change_crew(int map, const uint32_t *from, const struct rcxlb_crew *to);
 
 /* 1 when rcxlb is loaded, 0 when not, -errno when that cannot be known. */
 int handle_is_loaded(const struct place *place, struct error *error);

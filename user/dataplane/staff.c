@@ -110,6 +110,19 @@ uint32_t staff_in_charge(const struct dataplane *dataplane)
 	return count;
 }
 
+uint32_t staff_greatest(const struct dataplane *dataplane)
+{
+	uint32_t pid, *former = NULL, greatest = 0;
+	struct rcxlb_worker worker = {};
+
+	while (!bpf_map_get_next_key(dataplane->map[MAP_staff], former, &pid)) {
+		former = &pid;
+		if (!bpf_map_lookup_elem(dataplane->map[MAP_staff], &pid, &worker) && worker.crew > greatest)
+			greatest = worker.crew;
+	}
+	return greatest;
+}
+
 static void add_worker(struct facts *to, uint32_t pid, const struct rcxlb_worker *worker)
 {
 	struct worker_facts fact = { .pid = pid, .number = worker->number, .crew = worker->crew };

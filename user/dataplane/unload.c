@@ -29,7 +29,7 @@ static void dismiss_workers(struct dataplane *dataplane)
 
 	dataplane->map[MAP_crew] = bpf_obj_get(place_pin(&dataplane->place, map_names[MAP_crew], path));
 	if (dataplane->map[MAP_crew] >= 0)
-		handle_change_crew(dataplane->map[MAP_crew], &nobody);
+		handle_change_crew(dataplane->map[MAP_crew], NULL, &nobody);
 }
 
 /*

@@ -160,11 +160,11 @@ int watch_worker(struct watch *watch, uint32_t service, uint32_t worker, bool ip
 	return bpf_map_update_elem(watch->dataplane->map[MAP_workers], &key, &value, BPF_ANY);
 }
 
-int watch_set_crew(struct watch *watch, uint32_t workers, uint32_t number)
+int watch_set_crew(struct watch *watch, uint32_t from, uint32_t workers, uint32_t number)
 {
 	struct rcxlb_crew crew = { .workers = workers, .number = number };
 
-	return handle_change_crew(watch->dataplane->map[MAP_crew], &crew);
+	return handle_change_crew(watch->dataplane->map[MAP_crew], &from, &crew);
 }
 
 struct rcxlb_crew watch_crew(struct watch *watch)

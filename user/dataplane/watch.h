@@ -48,10 +48,10 @@ void watch_unprobe(struct watch *watch, const struct rcxlb_endpoint *local);
 int watch_worker(struct watch *watch, uint32_t service, uint32_t worker, bool ipv6, int listener);
 
 /*
- * Who takes connections of proxied services: the crew that was set last is in charge. -ESHUTDOWN when rcxlb was
- * unloaded: then nobody is any more.
+ * Who takes connections of proxied services: the crew that was set last is in charge. It takes over from the one with
+ * the number `from`. -ESTALE when another one is in charge; -ESHUTDOWN when rcxlb was unloaded: then nobody is any more.
  */
-int watch_set_crew(struct watch *watch, uint32_t workers, uint32_t number);
+int watch_set_crew(struct watch *watch, uint32_t from, uint32_t workers, uint32_t number);
 struct rcxlb_crew watch_crew(struct watch *watch);
 
 /* Connections are told until then, CLOCK_MONOTONIC nanoseconds; 0: no more. */
