@@ -176,3 +176,21 @@ def test_a_supervisor_that_was_stopped_takes_nothing_from_the_next_one(site):
     for _ in for_seconds(1):
         assert site.serves()
     assert (site.crew(), agent.crew_number(site.lab)) == (crew, number)
+
+
+def test_load_starts_a_supervisor_that_has_died(site):
+    site.load(2)
+    number = agent.pid(site.lab)
+    agent.kill(agent.supervisor_of(site.lab))
+    site.lab.rcxlb("load", "eth0", "--no-agent")
+    assert agent.pid(site.lab) == number, "checks go on"
+    before = set(site.crew())
+    site.lab.rcxlb("load", "eth0")
+    assert agent.pid(site.lab) != number and agent.supervisor_of(site.lab)
+    wait_until(lambda: len(site.crew()) == 2 and not before & set(site.crew()), "the workers of the next supervisor")
+    killed = site.crew()[0]
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: len(set(site.crew()) - {killed}) == 2, "another worker in its place", 10)
+    number = agent.pid(site.lab)
+    site.lab.rcxlb("load", "eth0")
+    assert agent.pid(site.lab) == number, "there is a supervisor"

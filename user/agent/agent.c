@@ -92,8 +92,7 @@ static void on_supervisor_ended(evutil_socket_t fd, short what, void *context)
 	(void)fd;
 	(void)what;
 	journal_write(agent->journal, json_pack("{s:s, s:s}", "event", "error", "error", sentence),
-		      agent->foreground ? "%s" : "%s; end the agent, process %d, and load again", sentence,
-		      (int)getpid());
+		      agent->foreground ? "%s" : "%s; start both again: rcxlb load INTERFACE", sentence);
 	agent->abandoned = agent->foreground;
 	if (agent->abandoned)
 		event_base_loopbreak(agent->base);

@@ -191,6 +191,7 @@ static _Noreturn void be_worker(const struct crew *crew, uint32_t number, struct
 	for (struct start *other = start->before; other; other = other->before)
 		close_listeners(other);
 	close(crew->means->life);
+	close(crew->means->lock);
 	recorders_leave(crew->means->recorders);
 	webroot_seal(crew->means->challenges);
 	err = work_seal_tickets(crew->means->tickets);

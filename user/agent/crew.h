@@ -20,7 +20,8 @@ struct crew_means {
 	const struct work_tickets *tickets;
 	const struct recorders *recorders;
 	struct http_challenges *challenges;
-	int life; /* readable when whoever starts workers is to end; they must not keep it */
+	int life; /* readable when whoever starts workers is to end */
+	int lock; /* says that there is somebody who does. Workers must keep none of the two */
 };
 
 /*

@@ -36,11 +36,13 @@ static int path_of(const char *name, char *to, size_t size, struct error *error)
 
 /*
  * Locks belong to the process, and the kernel tells whose one is. One byte of the file is locked as long as the agent
- * lives, the other one while it starts.
+ * lives, another one while it starts, and the last one by its supervisor: shared, as a former one may still have to
+ * end.
  */
 enum lock_byte {
 	BYTE_ALIVE,
 	BYTE_STARTING,
+	BYTE_SUPERVISED,
 };
 
 static struct flock lock_of(enum lock_byte byte, short type)
@@ -71,9 +73,10 @@ static int open_lock(int flags)
 	return fd < 0 ? -errno : fd;
 }
 
-pid_t presence_pid(void)
+/* Who has locked it; 0: nobody. */
+static pid_t holder(enum lock_byte byte)
 {
-	struct flock lock = lock_of(BYTE_ALIVE, F_WRLCK);
+	struct flock lock = lock_of(byte, F_WRLCK);
 	int fd = open_lock(0), err;
 
 	if (fd < 0)
@@ -81,6 +84,25 @@ pid_t presence_pid(void)
 	err = fcntl(fd, F_GETLK, &lock);
 	close(fd);
 	return err || lock.l_type == F_UNLCK ? 0 : lock.l_pid;
+}
+
+pid_t presence_pid(void)
+{
+	return holder(BYTE_ALIVE);
+}
+
+bool presence_lacks_supervisor(void)
+{
+	return presence_pid() && !holder(BYTE_STARTING) && !holder(BYTE_SUPERVISED);
+}
+
+int presence_supervise(void)
+{
+	int fd = open_lock(0), err = fd < 0 ? fd : lock_byte(fd, BYTE_SUPERVISED, F_RDLCK, F_SETLK);
+
+	if (err && fd >= 0)
+		close(fd);
+	return err ? err : fd;
 }
 
 int presence_await(struct error *error)

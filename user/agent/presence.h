@@ -26,6 +26,13 @@ int presence_take(struct error *error);
 /* It works: who waits for that goes on. `lock`: from presence_take(). */
 void presence_announce(int lock);
 
+/*
+ * Is there an agent whose supervisor has died? One that is starting is none. And, called by a supervisor: until this
+ * process ends there is one, of whatever agent is there. A descriptor to be kept open, or -errno.
+ */
+bool presence_lacks_supervisor(void);
+int presence_supervise(void);
+
 /* Waits until the agent that another process started works. -ECHILD when it ended instead. */
 int presence_await(struct error *error);
 

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@
 #include "agent/crew.h"
 #include "agent/log.h"
 #include "agent/material.h"
+#include "agent/presence.h"
 #include "agent/process.h"
 #include "agent/webroot.h"
 #include "agent/work.h"
@@ -282,7 +284,11 @@ static int begin(struct supervisor *supervisor, struct error *error)
 	madvise(supervisor->tickets, sizeof(*supervisor->tickets), MADV_DONTDUMP);
 	rotate_tickets(supervisor);
 	bury_dead(supervisor, true); /* so that it is known whether anybody is in charge */
-	return 0;
+	supervisor->means.lock = presence_supervise();
+	return supervisor->means.lock < 0
+		   ? failed(error, supervisor->means.lock, "cannot lock the agent's lock file: %s",
+			    strerror(-supervisor->means.lock))
+		   : 0;
 }
 
 #define LIFE 3 /* the descriptor, of the supervisor */
@@ -303,6 +309,13 @@ static void expect_children(sigset_t *former)
 	sigaction(SIGCHLD, &action, NULL);
 	sigprocmask(SIG_BLOCK, &child, former);
 	sigdelset(former, SIGCHLD);
+}
+
+/* A byte 0 says that it has begun; anything else is the sentence that says why not. */
+static void answer(const char *sentence)
+{
+	if (write(LIFE, sentence, sentence[0] ? strlen(sentence) : 1) < 0)
+		_exit(1);
 }
 
 /*
@@ -326,9 +339,10 @@ static _Noreturn void supervise(int life, bool foreground)
 	syscall(SYS_close_range, LIFE + 1, ~0u, 0);
 	log_open(foreground);
 	if (begin(&supervisor, &error)) {
-		log_line("%s", error.text);
+		answer(error.text);
 		_exit(1);
 	}
+	answer("");
 	expect_children(&others);
 	do
 		look(&supervisor);
@@ -336,20 +350,38 @@ static _Noreturn void supervise(int life, bool foreground)
 	_exit(0);
 }
 
+/* Until it has begun: from then on it is known whether there is one. */
+static int await(int life, struct error *error)
+{
+	char text[sizeof(error->text)];
+	ssize_t n;
+
+	do {
+		n = read(life, text, sizeof(text) - 1);
+	} while (n < 0 && errno == EINTR);
+	if (n == 1 && !text[0])
+		return 0;
+	text[n > 0 ? n : 0] = 0;
+	return failed(error, -ECHILD, "%s", text[0] ? text : "the supervisor of the workers died while it started");
+}
+
 int supervisor_start(bool foreground, struct supervision *ret, struct error *error)
 {
-	int life[2];
+	int life[2], err;
 	pid_t child;
 
-	if (pipe2(life, O_CLOEXEC))
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, life))
 		return failed(error, -errno, "cannot start the supervisor of the workers: %s", strerror(errno));
 	child = fork();
 	if (!child)
 		supervise(life[0], foreground);
+	err = child < 0 ? failed(error, -errno, "cannot start the supervisor of the workers: %s", strerror(errno)) : 0;
 	close(life[0]);
-	if (child < 0) {
+	if (!err)
+		err = await(life[1], error);
+	if (err) {
 		close(life[1]);
-		return failed(error, -errno, "cannot start the supervisor of the workers: %s", strerror(errno));
+		return err;
 	}
 	*ret = (struct supervision){ .life = life[1], .ended = syscall(SYS_pidfd_open, child, 0) };
 	return 0;

@@ -17,7 +17,7 @@ struct supervision {
 	int ended; /* readable when the supervisor has ended, whatever the reason; -1: that cannot be watched here */
 };
 
-/* Starts it. 0 or -errno, and then nothing is open. To be called while this process has one thread. */
+/* Starts it, and returns when it has begun. 0 or -errno, and then nothing is open. To be called with one thread. */
 int supervisor_start(bool foreground, struct supervision *ret, struct error *error);
 
 #endif

@@ -109,16 +109,16 @@ static int load_file(const char *file, const struct config *config, const struct
 
 /*
  * One of another version makes way, also when the load that replaced the programs did not come as far as this; what is
- * checked goes on from where it was.
+ * checked goes on from where it was. So does one whose supervisor has died, which it has no privilege to start again.
  */
 static int start_agent(const struct arguments *arguments, bool replaced, struct error *error)
 {
-	bool foreground = argument(arguments, "--foreground");
+	bool foreground = argument(arguments, "--foreground"), none = argument(arguments, "--no-agent");
 	int err = 0;
 
-	if (replaced || foreground || presence_is_other())
+	if (replaced || foreground || presence_is_other() || (!none && presence_lacks_supervisor()))
 		err = presence_end(error);
-	if (err || argument(arguments, "--no-agent"))
+	if (err || none)
 		return err;
 	if (foreground)
 		return agent_run(true, -1, error);
