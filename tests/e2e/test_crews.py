@@ -111,6 +111,7 @@ def for_seconds(seconds):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         yield
+        time.sleep(0.01)
 
 
 def test_a_worker_that_dies_while_a_key_cannot_be_used_is_replaced_and_its_service_goes_on(site):
@@ -194,3 +195,16 @@ def test_load_starts_a_supervisor_that_has_died(site):
     number = agent.pid(site.lab)
     site.lab.rcxlb("load", "eth0")
     assert agent.pid(site.lab) == number, "there is a supervisor"
+
+
+def test_when_nobody_reads_what_it_says_a_supervisor_goes_on(site):
+    reading, writing = os.pipe()
+    with site.foreground(2, stderr=writing) as process:
+        os.close(writing)
+        os.close(reading)
+        helper = agent.supervisor_of(site.lab)
+        site.identity.key.chmod(0o644)
+        for _ in for_seconds(5):  # files are looked at every two
+            assert process.poll() is None and agent.is_alive(helper)
+        renewed = site.renew()
+        wait_until(lambda: site.certificate() == renewed, "the next certificate", 10)

@@ -333,6 +333,7 @@ static _Noreturn void supervise(int life, bool foreground)
 	prctl(PR_SET_NAME, "rcxlb-super");
 	signal(SIGINT, SIG_IGN); /* of the terminal: the agent hears it too, and then this process of that */
 	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);  /* nobody may read what it says: so for workers and access logs, which inherit it */
 	prctl(PR_SET_DUMPABLE, 0); /* it keeps the keys of those whom it starts */
 	if (dup2(life, LIFE) < 0)
 		_exit(1);
