@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Crews of workers, one after another: who replaces whom, and what clients notice when something goes wrong meanwhile."""
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -208,3 +209,21 @@ def test_when_nobody_reads_what_it_says_a_supervisor_goes_on(site):
             assert process.poll() is None and agent.is_alive(helper)
         renewed = site.renew()
         wait_until(lambda: site.certificate() == renewed, "the next certificate", 10)
+
+
+def test_files_of_a_certificate_that_say_the_same_start_no_workers(site):
+    """Another inode, another owner's time: what a renewal that renewed nothing leaves."""
+    site.load(2)
+    held, crew = site.dial(), site.crew()
+    for file in (site.identity.certificate, site.identity.key):
+        shutil.copy2(file, site.lab.folder / "copy")
+        (site.lab.folder / "copy").rename(file)
+        file.touch()
+    site.identity.key.chmod(0o644)
+    time.sleep(2.5)  # they are looked at every two seconds
+    site.identity.key.chmod(0o600)
+    for _ in for_seconds(4):
+        assert site.crew() == crew
+    renewed = site.renew()
+    wait_until(lambda: site.certificate() == renewed, "the next certificate", 10)
+    assert not set(site.crew()) & set(crew) and held.echoes()

@@ -186,6 +186,20 @@ def test_a_file_that_changes_is_taken_and_one_that_goes_stays(site):
     assert site.says() == b"third"
 
 
+def test_a_file_that_is_written_and_says_the_same_starts_no_workers(site):
+    """Each crew whose connections stay would be a process for each core."""
+    site.lab.rcxlb("load", "-c", site.path)
+    site.await_page(b"first")
+    before = crew_number(site.lab)
+    for _ in range(3):
+        site.file.write_bytes(b"first")
+        time.sleep(2.2)  # it is looked at every two seconds
+        assert crew_number(site.lab) == before
+    site.file.write_bytes(b"second")
+    site.await_page(b"second")
+    assert crew_number(site.lab) > before
+
+
 @pytest.mark.parametrize("what, says", [
     ("large", "has 65537 bytes: at most 65536 are read"), ("folder", "is not a regular file"),
     ("pipe", "is not a regular file"), ("missing", "cannot be opened"),

@@ -341,10 +341,8 @@ static int start_workers(struct crew *crew, uint32_t from, uint32_t count, struc
 
 static int start_all(struct crew *crew, struct error *error)
 {
-	int err = read_all(crew, error);
+	int err = start_workers(crew, 0, crew->workers, error);
 
-	if (!err)
-		err = start_workers(crew, 0, crew->workers, error);
 	if (err)
 		return err;
 	err = watch_set_crew(crew->means->watch, crew->before, crew->workers, crew->number);
@@ -378,12 +376,12 @@ static struct crew *make(const struct model *model)
 }
 
 /* Nothing that somebody serves now is given up. */
-static void permit_lacks(struct crew *crew, bool whole)
+static void permit_lacks(struct crew *crew, enum crew_reason reason)
 {
 	bool nobody = !staff_in_charge(watch_dataplane(crew->means->watch));
 
 	for (uint32_t id = 0; id < RCXLB_MAX_SERVICES; id++) {
-		bool known = crew->former && !whole;
+		bool known = crew->former && reason != CREW_LACKS;
 
 		crew->may_lack[id] = nobody || (known && !does_serve(crew->former, &crew->model->service[id], id));
 		crew->may_lack_pages[id] = crew->may_lack[id] || (known && crew->former->lacks_pages[id]);
@@ -398,12 +396,14 @@ static uint32_t unused_number(const struct crew *crew)
 	return (greatest > crew->before ? greatest : crew->before) + 1;
 }
 
-int crew_start(const struct crew_means *means, const struct model *model, const struct crew *former, bool whole,
-	       struct crew **ret, struct error *error)
+int crew_start(const struct crew_means *means, const struct model *model, const struct crew *former,
+	       enum crew_reason reason, struct crew **ret, struct error *error)
 {
 	struct crew *crew = make(model);
+	bool same;
 	int err;
 
+	*ret = NULL;
 	if (!crew)
 		return failed(error, -ENOMEM, "out of memory");
 	crew->means = means;
@@ -411,11 +411,15 @@ int crew_start(const struct crew_means *means, const struct model *model, const 
 	crew->before = watch_crew(means->watch).number;
 	crew->number = unused_number(crew);
 	crew->workers = wished_workers(model);
-	permit_lacks(crew, whole);
-	if (crew->workers)
-		ktls_probe(&crew->ktls);
-	err = start_all(crew, error);
-	if (err) {
+	permit_lacks(crew, reason);
+	err = read_all(crew, error);
+	same = reason != CREW_MODEL && former && material_equal(crew->material, former->material);
+	if (!err && !same) {
+		if (crew->workers)
+			ktls_probe(&crew->ktls);
+		err = start_all(crew, error);
+	}
+	if (err || same) {
 		crew_free(crew);
 		return err;
 	}

@@ -14,6 +14,13 @@
 
 struct crew;
 
+/* Why another crew is wanted; where there are several reasons, the last of them. */
+enum crew_reason {
+	CREW_LACKS, /* the former one lacks something: this one must have all of it */
+	CREW_FILES, /* some were written: when they say the same, the former one goes on */
+	CREW_MODEL, /* what is wished is another thing */
+};
+
 /* What outlives every crew. */
 struct crew_means {
 	struct watch *watch;
@@ -29,11 +36,11 @@ struct crew_means {
  * means must outlive the crew. -errno with a sentence, and who was in charge stays so, when one cannot be started or a
  * certificate cannot be used. But a service that nobody serves now, because nobody is in charge or it is not one of
  * `former`'s, is left out when its certificates cannot be used and there are others; and it is served without error
- * pages that cannot be read; not when this one is to be `whole`. `former` NULL: it is not known. -ECANCELED when the
- * means' life has ended meanwhile.
+ * pages that cannot be read. `former` NULL: it is not known. *ret is NULL when it can go on. -ECANCELED when the means'
+ * life has ended meanwhile.
  */
-int crew_start(const struct crew_means *means, const struct model *model, const struct crew *former, bool whole,
-	       struct crew **ret, struct error *error);
+int crew_start(const struct crew_means *means, const struct model *model, const struct crew *former,
+	       enum crew_reason reason, struct crew **ret, struct error *error);
 
 /* What is wrong with the first service that was left out, or lacks an error page; empty: none. */
 const char *crew_lacks(const struct crew *crew);

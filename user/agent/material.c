@@ -58,6 +58,38 @@ int material_read_pages(struct material *material, const struct model *model, ui
 	return err;
 }
 
+static bool same_bytes(const char *a, size_t a_size, const char *b, size_t b_size)
+{
+	return !a == !b && a_size == b_size && (!a || !memcmp(a, b, a_size));
+}
+
+static bool same_identity(const struct identity_pem *a, const struct identity_pem *b)
+{
+	return same_bytes(a->chain, a->chain_size, b->chain, b->chain_size) &&
+	       same_bytes(a->key, a->key_size, b->key, b->key_size);
+}
+
+static bool same_service(const struct material *a, const struct material *b, uint32_t service)
+{
+	bool same = a->tls[service].count == b->tls[service].count;
+
+	for (uint32_t i = 0; i < a->tls[service].count && same; i++)
+		same = same_identity(&a->pem[service][i], &b->pem[service][i]);
+	for (uint32_t i = 0; i < RCXLB_MAX_ERROR_PAGES && same; i++)
+		same = same_bytes(a->page[service][i].bytes, a->page[service][i].size, b->page[service][i].bytes,
+				  b->page[service][i].size);
+	return same;
+}
+
+bool material_equal(const struct material *a, const struct material *b)
+{
+	bool same = true;
+
+	for (uint32_t service = 0; service < RCXLB_MAX_SERVICES && same; service++)
+		same = same_service(a, b, service);
+	return same;
+}
+
 void material_forget(struct material *material)
 {
 	for (uint32_t service = 0; service < RCXLB_MAX_SERVICES; service++) {

@@ -3,6 +3,7 @@
 #ifndef AGENT_MATERIAL_H
 #define AGENT_MATERIAL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/error.h"
@@ -24,6 +25,9 @@ int material_read(struct material *material, const struct model *model, uint32_t
 
 /* Reads its error pages. On failure, with a sentence about the first, those that can be read are there. */
 int material_read_pages(struct material *material, const struct model *model, uint32_t service, struct error *error);
+
+/* Do both have the same bytes, of the same files? */
+bool material_equal(const struct material *a, const struct material *b);
 
 /* Frees all of it, keys overwritten. */
 void material_forget(struct material *material);

@@ -51,8 +51,8 @@ struct supervisor {
 	uint64_t located;	 /* when it was last looked where addresses are */
 	struct error lacked;	 /* a folder of challenges: told once */
 	struct error said;	 /* why there is no crew, or not the wished one: told once */
-	bool stale;		 /* what the crew works with is not what is wished */
-	bool changed;		 /* since it was started; else it only lacks a service, as another one would now */
+	bool stale;		 /* what the crew works with may not be what is wished */
+	enum crew_reason reason; /* then why */
 };
 
 /* Workers see the new keys at their next look. */
@@ -108,9 +108,11 @@ static bool same_for_workers(const struct model *a, const struct model *b)
 	return true;
 }
 
-static void become_stale(struct supervisor *supervisor)
+static void become_stale(struct supervisor *supervisor, enum crew_reason reason)
 {
-	supervisor->stale = supervisor->changed = true;
+	supervisor->stale = true;
+	if (supervisor->reason < reason)
+		supervisor->reason = reason;
 	supervisor->retry = 0;
 }
 
@@ -133,7 +135,7 @@ static void follow_listeners(struct supervisor *supervisor)
 		*supervisor->spare = *supervisor->model;
 		backend->unassignable = true;
 		if (!same_for_workers(supervisor->spare, supervisor->model))
-			become_stale(supervisor);
+			become_stale(supervisor, CREW_MODEL);
 	}
 }
 
@@ -149,7 +151,7 @@ static void follow_model(struct supervisor *supervisor)
 		return;
 	keep_seen(former, supervisor->spare);
 	if (!same_for_workers(former, supervisor->spare))
-		become_stale(supervisor);
+		become_stale(supervisor, CREW_MODEL);
 	supervisor->model = supervisor->spare;
 	supervisor->spare = former;
 }
@@ -187,7 +189,7 @@ static void follow_files(struct supervisor *supervisor)
 	if (stamp == supervisor->stamp)
 		return;
 	supervisor->stamp = stamp;
-	become_stale(supervisor);
+	become_stale(supervisor, CREW_FILES);
 }
 
 /* Once, however often it is tried again. */
@@ -198,7 +200,7 @@ static void complain(struct supervisor *supervisor, const char *why)
 	error_set(&supervisor->said, "%s", why);
 }
 
-/* The former crew ends by itself when it sees this one in charge. */
+/* The former crew ends by itself when it sees this one in charge; or it goes on. */
 static void change_crew(struct supervisor *supervisor)
 {
 	uint64_t now = clock_ns(CLOCK_MONOTONIC);
@@ -210,16 +212,18 @@ static void change_crew(struct supervisor *supervisor)
 		return;
 	supervisor->stamp = material_stamp(supervisor->model); /* first: what is written meanwhile is another one */
 	supervisor->retry = now + RETRY_NS;
-	err = crew_start(&supervisor->means, supervisor->model, supervisor->crew, !supervisor->changed, &crew, &error);
+	err = crew_start(&supervisor->means, supervisor->model, supervisor->crew, supervisor->reason, &crew, &error);
 	if (err) {
 		complain(supervisor, err == -ECANCELED ? "" : error.text);
 		return;
 	}
-	crew_free(supervisor->crew);
-	supervisor->crew = crew;
-	supervisor->changed = false;
-	supervisor->stale = crew_lacks(crew)[0];
-	complain(supervisor, crew_lacks(crew));
+	if (crew) {
+		crew_free(supervisor->crew);
+		supervisor->crew = crew;
+	}
+	supervisor->reason = CREW_LACKS;
+	supervisor->stale = crew_lacks(supervisor->crew)[0];
+	complain(supervisor, crew_lacks(supervisor->crew));
 }
 
 /* At once when one of its own has ended; orphans of a former supervisor are looked for. */
