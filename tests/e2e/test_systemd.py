@@ -3,6 +3,7 @@
 import os
 import re
 import ssl
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -45,7 +46,22 @@ FORBIDDEN = {
     "reach a device": "test -e /dev/kmsg || dd if=/dev/mem count=1",
     "read somebody's home": "ls /root/.",
 }
+LOGGED = """  - {name: logged, listen: ["*:3080"], http: {access_log: /var/log/rcxlb/access.log}}
+"""
 INSTANCE = "[Service]\nExecStart=/opt/instance i%i %i\n"
+
+
+def boot(lab):
+    """A machine with two instances and a certificate."""
+    identity = make_identity(lab.folder, "x", "x.test")
+    made = Machine(lab, {
+        "etc/rcxlb/x.pem": identity.certificate.read_text(), "etc/rcxlb/x.key": identity.key.read_text(),
+        "etc/systemd/system/instance@.service": INSTANCE, "opt/instance": settings.INSTANCE,
+        "opt/Rocket.Chat/main.js": settings.NODE_INSTANCE.read_text(), "etc/rocketchat/env": "ROOT_URL=http://x\n",
+        "usr/lib/sysusers.d/rocketchat.conf": "u rocketchat -\n",
+    })
+    made("systemctl", "start", "instance@3001", "instance@3002")
+    return made
 
 
 @pytest.fixture(scope="module", name="booted")
@@ -54,15 +70,8 @@ def _booted(bpffs):
     del bpffs
     lab = Lab()
     made = None
-    identity = make_identity(lab.folder, "x", "x.test")
     try:
-        made = Machine(lab, {
-            "etc/rcxlb/x.pem": identity.certificate.read_text(), "etc/rcxlb/x.key": identity.key.read_text(),
-            "etc/systemd/system/instance@.service": INSTANCE, "opt/instance": settings.INSTANCE,
-            "opt/Rocket.Chat/main.js": settings.NODE_INSTANCE.read_text(), "etc/rocketchat/env": "ROOT_URL=http://x\n",
-            "usr/lib/sysusers.d/rocketchat.conf": "u rocketchat -\n",
-        })
-        made("systemctl", "start", "instance@3001", "instance@3002")
+        made = boot(lab)
         yield lab, made
     finally:
         if made:
@@ -70,8 +79,8 @@ def _booted(bpffs):
         lab.close()
 
 
-def configure(made, *backends):
-    text = FILE.format(", ".join(f'"{backend}"' for backend in backends))
+def configure(made, *backends, more=""):
+    text = FILE.format(", ".join(f'"{backend}"' for backend in backends)) + more
     made("sh", "-c", f"umask 077; echo '{text}' >/etc/rcxlb/rcxlb.yaml")
 
 
@@ -249,6 +258,34 @@ def test_an_agent_that_dies_or_hangs_is_replaced(site):
     assert "Watchdog timeout" in made("journalctl", "--unit=rcxlb", "--output=cat")
     made("rm", "-r", QUICK)
     made("systemctl", "daemon-reload")
+
+
+def test_a_signal_by_hand_ends_no_worker(site):
+    lab, made = site
+    with Clients(lab) as clients:
+        made("pkill", "-TERM", "-x", "rcxlb-worker")
+        clients.are_well("SIGTERM")
+
+
+def test_a_machine_with_connections_goes_down_at_once(lab):
+    """Nobody waits for its workers, nor for who writes their access log; and what is logged is written."""
+    made = boot(lab)
+    try:
+        configure(made, ONE, TWO, more=LOGGED)
+        made("systemctl", "start", "rcxlb")
+        wait_until(lambda: is_served(lab), "workers take connections")
+        with Clients(lab), closing(lab.connect(HOST4, 3080)) as client:
+            client.sock.sendall(b"GET /last HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert b" 503 " in client.sock.recv(4096)
+            began = time.monotonic()
+            made.attempt("systemctl", "poweroff")
+            wait_until(lambda: made.process.popen.poll() is not None, "the machine is off", 40)
+            took = time.monotonic() - began
+            print(f"it took {took:.1f} s")
+            assert took < 60, "systemd has waited for somebody: ninety seconds"
+            assert "/last" in (made.upper / "var/log/rcxlb/access.log").read_text(encoding="utf-8")
+    finally:
+        made.close()
 
 
 @pytest.mark.skipif(not Path("/usr/bin/node").exists(), reason="the unit names /usr/bin/node, which is not installed")

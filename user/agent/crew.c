@@ -14,6 +14,7 @@
 
 #include "agent/log.h"
 #include "agent/material.h"
+#include "agent/process.h"
 #include "core/address.h"
 #include "core/endpoint.h"
 #include "dataplane/staff.h"
@@ -168,6 +169,11 @@ static bool on_began(void *context)
 	return heard;
 }
 
+static void end_worker(void)
+{
+	_exit(0);
+}
+
 static _Noreturn void be_worker(const struct crew *crew, uint32_t number, struct start *start)
 {
 	struct work work = {
@@ -186,7 +192,7 @@ static _Noreturn void be_worker(const struct crew *crew, uint32_t number, struct
 
 	prctl(PR_SET_NAME, "rcxlb-worker");
 	signal(SIGINT, SIG_IGN);
-	signal(SIGTERM, SIG_IGN); /* a worker ends with its last connection */
+	process_end_by_first(end_worker); /* else a worker ends with its last connection */
 	close(start->began[0]);
 	for (struct start *other = start->before; other; other = other->before)
 		close_listeners(other);

@@ -30,6 +30,27 @@ uint64_t process_started(uint32_t pid)
 	return started;
 }
 
+static void (*end_now)(void);
+
+static void on_term(int number, siginfo_t *info, void *context)
+{
+	int err = errno;
+
+	(void)number;
+	(void)context;
+	if (info->si_code == SI_USER && info->si_pid == 1)
+		end_now();
+	errno = err;
+}
+
+void process_end_by_first(void (*end)(void))
+{
+	const struct sigaction action = { .sa_sigaction = on_term, .sa_flags = SA_SIGINFO | SA_RESTART };
+
+	end_now = end;
+	sigaction(SIGTERM, &action, NULL);
+}
+
 bool process_lives(uint32_t pid, uint64_t started)
 {
 	uint64_t seen = process_started(pid);

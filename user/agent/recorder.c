@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "agent/log.h"
+#include "agent/process.h"
 #include "agent/sandbox.h"
 #include "core/http.h"
 #include "proxy/clock.h"
@@ -129,6 +130,12 @@ static void write_lines(struct output *output)
 	memmove(output->block, output->block + size, output->used);
 }
 
+/* What is in the pipe is written, and then nothing is waited for. */
+static void end_recorder(void)
+{
+	fcntl(SOURCE, F_SETFL, O_NONBLOCK);
+}
+
 /* Until nobody has the other end of the pipe any more. */
 static _Noreturn void record(const struct recorders *recorders, const struct recorder *recorder)
 {
@@ -138,7 +145,6 @@ static _Noreturn void record(const struct recorders *recorders, const struct rec
 
 	prctl(PR_SET_NAME, "rcxlb-log");
 	signal(SIGINT, SIG_IGN);
-	signal(SIGTERM, SIG_IGN); /* it ends with the last worker, as that does with its last connection */
 	if (recorders->leave)
 		recorders->leave(recorders->context);
 	strcpy(path, recorder->to);
@@ -147,6 +153,7 @@ static _Noreturn void record(const struct recorders *recorders, const struct rec
 	if (dup2(recorder->pipe[0], SOURCE) < 0 || fcntl(SOURCE, F_SETFL, 0) || sandbox_drop_capabilities())
 		_exit(1);
 	syscall(SYS_close_range, SOURCE + 1, ~0u, 0);
+	process_end_by_first(end_recorder); /* else it ends with the last worker, as they do with their clients */
 	if (!output.path)
 		openlog("rcxlb-access", LOG_NDELAY, LOG_DAEMON);
 	while (n > 0 || (n < 0 && errno == EINTR)) {
