@@ -203,15 +203,26 @@ static void on_look(evutil_socket_t fd, short what, void *context)
 	serve_metrics(keeper); /* the port may be free by now */
 }
 
-/* The first time, a change that is under way is waited for. */
-static int follow_first(struct keeper *keeper, struct error *error)
+static int open_watch(struct keeper *keeper, struct error *error)
+{
+	return watch_open(on_event, keeper, &keeper->watch, error);
+}
+
+/*
+ * The first time, a change that is under way is waited for; by whoever hangs with the lock, for ever. The loop runs
+ * meanwhile, so that signals are heard.
+ */
+static int await(struct keeper *keeper, int (*step)(struct keeper *keeper, struct error *error), struct error *error)
 {
 	const struct timespec pause = { .tv_nsec = 10000000 };
-	int err = follow(keeper, error);
+	int err = step(keeper, error);
 
 	while (err == -EAGAIN) {
 		nanosleep(&pause, NULL);
-		err = follow(keeper, error);
+		event_base_loop(keeper->base, EVLOOP_NONBLOCK);
+		if (event_base_got_break(keeper->base))
+			return failed(error, -EINTR, "the agent was ended while it waited for the end of a change");
+		err = step(keeper, error);
 	}
 	return err;
 }
@@ -219,7 +230,7 @@ static int follow_first(struct keeper *keeper, struct error *error)
 static int begin(struct keeper *keeper, struct error *error)
 {
 	struct timeval often = timeval_of_ms(LOOK_MS);
-	int err = watch_open(on_event, keeper, &keeper->watch, error);
+	int err = await(keeper, open_watch, error);
 
 	if (err)
 		return err;
@@ -227,7 +238,7 @@ static int begin(struct keeper *keeper, struct error *error)
 	keeper->probers = probers_new(keeper->base, keeper->watch, on_health, keeper);
 	if (!keeper->teller || !keeper->probers)
 		return failed(error, -ENOMEM, "out of memory");
-	err = follow_first(keeper, error);
+	err = await(keeper, follow, error);
 	if (err)
 		return err;
 	keeper->events =

@@ -29,6 +29,7 @@
 #include "proxy/clock.h"
 
 #define LOOK_MS	  200		/* for what was published; who dies is noticed at once */
+#define WAIT_MS	  10		/* for the end of a change, at the beginning */
 #define STAMP_NS  2000000000ull /* between looks at the certificates' files */
 #define RETRY_NS  2000000000ull /* after a crew could not be started */
 #define BURY_NS	  2000000000ull /* between looks for workers that are no more */
@@ -156,13 +157,17 @@ static void follow_model(struct supervisor *supervisor)
 	supervisor->spare = former;
 }
 
-/* An address that comes or goes is a change as if somebody had commanded it. */
+/*
+ * An address that comes or goes is a change as if somebody had commanded it. While somebody else holds the lock it is
+ * tried again at the next look: workers are mended meanwhile.
+ */
 static void follow_addresses(struct supervisor *supervisor)
 {
 	const struct model_backend *backend = supervisor->model->backend, *end = backend + RCXLB_MAX_BACKENDS;
 	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 	char text[RCXLB_TEXT_LEN];
 	struct error error;
+	int err;
 
 	if (now - supervisor->located < LOCATE_NS)
 		return;
@@ -171,7 +176,10 @@ static void follow_addresses(struct supervisor *supervisor)
 		backend++;
 	if (backend == end)
 		return;
-	if (dataplane_relocate(&error))
+	err = dataplane_relocate(&error);
+	if (err == -EAGAIN)
+		supervisor->located = 0;
+	else if (err)
 		log_line("%s", error.text);
 	else
 		log_line("the address of backend %s has %s this host", endpoint_format(&backend->endpoint, text),
@@ -267,9 +275,23 @@ static void leave_shared(void *context)
 	webroot_free(supervisor->means.challenges);
 }
 
+#define LIFE 3 /* the descriptor, of the supervisor */
+
+/* A change that is under way is waited for, unless the agent ends first. */
+static int open_watch(struct supervisor *supervisor, struct error *error)
+{
+	struct pollfd end = { .fd = LIFE, .events = POLLIN };
+	int err;
+
+	do
+		err = watch_open(NULL, NULL, &supervisor->means.watch, error);
+	while (err == -EAGAIN && poll(&end, 1, WAIT_MS) <= 0);
+	return err;
+}
+
 static int begin(struct supervisor *supervisor, struct error *error)
 {
-	int err = watch_open(NULL, NULL, &supervisor->means.watch, error);
+	int err = open_watch(supervisor, error);
 
 	if (err)
 		return err;
@@ -294,8 +316,6 @@ static int begin(struct supervisor *supervisor, struct error *error)
 			    strerror(-supervisor->means.lock))
 		   : 0;
 }
-
-#define LIFE 3 /* the descriptor, of the supervisor */
 
 static void on_child(int number)
 {

@@ -26,6 +26,8 @@ int dataplane_run_folder(char *to, struct error *error);
 enum dataplane_purpose {
 	DATAPLANE_LOOK,
 	DATAPLANE_CHANGE,
+	DATAPLANE_LOOK_NOW, /* the same, and nobody is waited for: -EAGAIN when somebody else has the lock */
+	DATAPLANE_CHANGE_NOW,
 };
 
 /* -ENOENT when rcxlb is not loaded. *ret is the caller's, for dataplane_close(). */
@@ -107,7 +109,10 @@ int dataplane_become(struct dataplane *dataplane, const struct model *wished, co
 /* Is it an address that this network namespace has not? Nobody can be steered there, and workers connect to it. */
 bool dataplane_is_elsewhere(const struct rcxlb_endpoint *endpoint);
 
-/* Publishes what is published, with each backend where its address is by now; opens the dataplane to change it. */
+/*
+ * Publishes what is published, with each backend where its address is by now; opens the dataplane to change it. -EAGAIN
+ * when somebody else has the lock: who hangs with it must not hang the caller.
+ */
 int dataplane_relocate(struct error *error);
 
 /* How many connections a backend has open, with the model just read: cheaper than all facts. */

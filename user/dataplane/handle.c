@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -73,7 +74,7 @@ int handle_is_loaded(const struct place *place, struct error *error)
 int handle_lock(const struct place *place, struct dataplane *ret, int *ret_loaded, struct error *error)
 {
 	*ret = handle_none(place);
-	ret->lock = place_lock(place, true, error);
+	ret->lock = place_lock(place, LOCK_EX, error);
 	if (ret->lock < 0)
 		return ret->lock;
 	*ret_loaded = handle_is_loaded(place, error);

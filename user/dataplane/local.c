@@ -99,7 +99,8 @@ int dataplane_relocate(struct error *error)
 {
 	struct model *model = malloc(sizeof(*model));
 	struct dataplane *dataplane = NULL;
-	int err = model ? dataplane_open(DATAPLANE_CHANGE, &dataplane, error) : failed(error, -ENOMEM, "out of memory");
+	int err =
+	    model ? dataplane_open(DATAPLANE_CHANGE_NOW, &dataplane, error) : failed(error, -ENOMEM, "out of memory");
 
 	if (!err)
 		err = dataplane_read(dataplane, model, error);

@@ -33,11 +33,18 @@ static void forget_lock(struct dataplane *dataplane)
 		place_forget(&dataplane->place, dataplane->lock);
 }
 
+static const int lock_of[] = {
+	[DATAPLANE_LOOK] = LOCK_SH,
+	[DATAPLANE_CHANGE] = LOCK_EX,
+	[DATAPLANE_LOOK_NOW] = LOCK_SH | LOCK_NB,
+	[DATAPLANE_CHANGE_NOW] = LOCK_EX | LOCK_NB,
+};
+
 static int open_locked(enum dataplane_purpose purpose, struct dataplane *dataplane, struct error *error)
 {
 	int err;
 
-	dataplane->lock = place_lock(&dataplane->place, purpose == DATAPLANE_CHANGE, error);
+	dataplane->lock = place_lock(&dataplane->place, lock_of[purpose], error);
 	if (dataplane->lock < 0)
 		return dataplane->lock;
 	err = handle_is_loaded(&dataplane->place, error);
@@ -70,9 +77,10 @@ int dataplane_open(enum dataplane_purpose purpose, struct dataplane **ret, struc
 	*dataplane = handle_none(&place);
 	err = open_locked(purpose, dataplane, error);
 	if (!err && pending_exists(&place)) {
-		if (purpose == DATAPLANE_LOOK) { /* to complete what somebody left takes the other lock */
+		if (!(lock_of[purpose] & LOCK_EX)) { /* to complete what somebody left takes the other lock */
 			dataplane_close(dataplane);
-			return dataplane_open(DATAPLANE_CHANGE, ret, error);
+			return dataplane_open(purpose == DATAPLANE_LOOK ? DATAPLANE_CHANGE : DATAPLANE_CHANGE_NOW, ret,
+					      error);
 		}
 		err = publish_pending(dataplane, error);
 	}

@@ -206,10 +206,10 @@ static bool is_there(int lock, const char *path)
 	return !fstat(lock, &held) && !stat(path, &there) && held.st_ino == there.st_ino && held.st_dev == there.st_dev;
 }
 
-int place_lock(const struct place *place, bool exclusive, struct error *error)
+int place_lock(const struct place *place, int how, struct error *error)
 {
 	char path[PATH_MAX];
-	int lock, err = exclusive ? check_capabilities(error) : 0;
+	int lock, err = how & LOCK_EX ? check_capabilities(error) : 0;
 
 	if (err)
 		return err;
@@ -221,11 +221,13 @@ int place_lock(const struct place *place, bool exclusive, struct error *error)
 		if (lock < 0)
 			return lock;
 		do {
-			err = flock(lock, exclusive ? LOCK_EX : LOCK_SH) ? -errno : 0;
+			err = flock(lock, how) ? -errno : 0;
 		} while (err == -EINTR);
 		if (!err && is_there(lock, path))
 			return lock;
 		close(lock);
+		if (err == -EAGAIN)
+			return failed(error, err, "somebody else holds the lock %s", path);
 		if (err)
 			return failed(error, err, "cannot lock %s: %s", path, strerror(-err));
 	}

@@ -24,10 +24,11 @@ int place_prepare(const struct place *place, struct error *error);
 const char *place_pin(const struct place *place, const char *name, char *to);
 
 /*
- * Locks the run folder, and makes it when it is not there. Returns a descriptor whose close() unlocks, or -errno: -EPERM
- * when `exclusive`, and this process may not do all that a change takes.
+ * Locks the run folder, and makes it when it is not there. `how` is flock()'s. Returns a descriptor whose close() unlocks,
+ * or -errno: -EPERM when it is LOCK_EX, and this process may not do all that a change takes; -EAGAIN with LOCK_NB, when
+ * somebody else has the lock.
  */
-int place_lock(const struct place *place, bool exclusive, struct error *error);
+int place_lock(const struct place *place, int how, struct error *error);
 
 /*
  * Removes the lock, which is held exclusively, and the run folder when that is then empty. Another lock that took the

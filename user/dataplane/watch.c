@@ -66,7 +66,7 @@ int watch_open(watch_event on_event, void *context, struct watch **ret, struct e
 		return failed(error, -ENOMEM, "out of memory");
 	watch->on_event = on_event;
 	watch->context = context;
-	err = dataplane_open(DATAPLANE_LOOK, &watch->dataplane, error);
+	err = dataplane_open(DATAPLANE_LOOK_NOW, &watch->dataplane, error);
 	if (!err) {
 		err = open_parts(watch, error);
 		flock(watch->dataplane->lock, LOCK_UN); /* nobody waits for a process that only watches */

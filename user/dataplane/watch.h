@@ -15,8 +15,8 @@ struct watch;
 typedef void (*watch_event)(const struct rcxlb_event *event, void *context);
 
 /*
- * -ENOENT when rcxlb is not loaded. `on_event` is called by watch_consume(); NULL: the ring of events is somebody
- * else's. *ret is the caller's, for watch_close().
+ * -ENOENT when rcxlb is not loaded; -EAGAIN while somebody is changing it: nobody is waited for. `on_event` is called by
+ * watch_consume(); NULL: the ring of events is somebody else's. *ret is the caller's, for watch_close().
  */
 int watch_open(watch_event on_event, void *context, struct watch **ret, struct error *error);
 void watch_close(struct watch *watch);
