@@ -9,10 +9,11 @@ import time
 import pytest
 
 from harness.kernel import held_by, still_there, xdp_attached
+from harness.kinds import start
 from harness.lab import HOST4
 from harness.poll import wait_until
 from harness.rcxlb import Rcxlb, configured
-from harness.refusing import CAN_KILL_AT_RMDIR, PROG_LOAD, killing, killing_at_rmdir
+from harness.refusing import CAN_KILL_AT_RMDIR, ITER_CREATE, PROG_LOAD, killing, killing_at_rmdir
 from harness.settings import BINARY, COMMAND_SECONDS, OTHER_BINARY, scaled
 
 OPEN = 100
@@ -135,6 +136,30 @@ def test_a_guard_that_was_begun_is_attached_by_the_next(lab, again):
     lab.rcxlb(*again)
     assert xdp_attached(lab.host)
     assert lab.rcxlb.status()["interfaces"][0]["xdp"] != "off"
+
+
+def answer_on(lab, port):
+    """What an instance says there by HTTP; None: nobody took the client."""
+    try:
+        with lab.connect(port=port).sock as sock:
+            sock.sendall(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            return b"".join(iter(lambda: sock.recv(65536), b""))
+    except OSError:
+        return None
+
+
+def test_a_change_that_was_begun_is_completed_without_another_command(lab):
+    """By the supervisor: else steer may know of a service that nobody serves until somebody gives a command."""
+    lab.rcxlb("load", "eth0")
+    start(lab, "asyncio", "one", 3001)
+    add = ["services", "add", "web", "--listen", "*:3100", "--check", "off"]
+    lab.rcxlb(*add)
+    lab.rcxlb("backends", "add", "-s", "web", "127.0.0.1:3001")
+    assert b"Date: " not in answer_on(lab, 3100)
+    killed_by_the_kernel(lab, killing(ITER_CREATE), *add, "--http")
+    wait_until(lambda: b"Date: " in (answer_on(lab, 3100) or b""), "a worker answers")
+    wait_until(lambda: not list(lab.rcxlb.runs.glob("pending*")), "nothing is left to be done")
+    assert lab.rcxlb.service("web")["http"]
 
 
 def test_killed_while_loading(lab):

@@ -31,7 +31,7 @@
 #define LOOK_MS	  200		/* for what was published; who dies is noticed at once */
 #define WAIT_MS	  10		/* for the end of a change, at the beginning */
 #define STAMP_NS  2000000000ull /* between looks at the certificates' files */
-#define RETRY_NS  2000000000ull /* after a crew could not be started */
+#define RETRY_NS  2000000000ull /* after a crew could not be started, or a change not be completed */
 #define BURY_NS	  2000000000ull /* between looks for workers that are no more */
 #define LOCATE_NS 2000000000ull /* between looks where addresses are */
 #define ROTATE_NS (12 * 3600 * 1000000000ull)
@@ -50,6 +50,8 @@ struct supervisor {
 	uint64_t retry;		 /* not before */
 	uint64_t buried;	 /* when it was last looked for workers that are no more */
 	uint64_t located;	 /* when it was last looked where addresses are */
+	uint64_t unfinished;	 /* not before: a change that was cut short, which could not be completed */
+	struct error refused;	 /* why: told once */
 	struct error lacked;	 /* a folder of challenges: told once */
 	struct error said;	 /* why there is no crew, or not the wished one: told once */
 	bool stale;		 /* what the crew works with may not be what is wished */
@@ -138,6 +140,31 @@ static void follow_listeners(struct supervisor *supervisor)
 		if (!same_for_workers(supervisor->spare, supervisor->model))
 			become_stale(supervisor, CREW_MODEL);
 	}
+}
+
+/* Once, however often it is tried again. */
+static void tell_once(struct error *told, const char *what)
+{
+	if (what[0] && strcmp(what, told->text))
+		log_line("%s", what);
+	error_set(told, "%s", what);
+}
+
+/* A command may have been killed when steer knew already of a service that nobody serves yet. */
+static void complete_change(struct supervisor *supervisor)
+{
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+	struct error error = { "" };
+	int err;
+
+	if (now < supervisor->unfinished)
+		return;
+	err = dataplane_complete(&error);
+	if (err == -EAGAIN || err == -ENOENT)
+		return;
+	if (err)
+		supervisor->unfinished = now + RETRY_NS;
+	tell_once(&supervisor->refused, err ? error.text : "");
 }
 
 static void follow_model(struct supervisor *supervisor)
@@ -251,6 +278,7 @@ static void look(struct supervisor *supervisor)
 {
 	struct error error;
 
+	complete_change(supervisor);
 	follow_model(supervisor);
 	follow_listeners(supervisor);
 	follow_addresses(supervisor);

@@ -106,6 +106,12 @@ int dataplane_why(struct dataplane *dataplane, const struct rcxlb_endpoint *clie
 int dataplane_become(struct dataplane *dataplane, const struct model *wished, const struct xdp_wishes *interfaces,
 		     struct error *error);
 
+/*
+ * Completes the change that a command left when it was killed, if there is one. -EAGAIN when somebody else has the lock:
+ * it is that one's, or he sees to it.
+ */
+int dataplane_complete(struct error *error);
+
 /* Is it an address that this network namespace has not? Nobody can be steered there, and workers connect to it. */
 bool dataplane_is_elsewhere(const struct rcxlb_endpoint *endpoint);
 

@@ -92,6 +92,20 @@ int dataplane_open(enum dataplane_purpose purpose, struct dataplane **ret, struc
 	return 0;
 }
 
+int dataplane_complete(struct error *error)
+{
+	struct dataplane *dataplane = NULL;
+	struct place place;
+	int err;
+
+	err = place_find(&place, error);
+	if (err || !pending_exists(&place))
+		return err;
+	err = dataplane_open(DATAPLANE_CHANGE_NOW, &dataplane, error);
+	dataplane_close(dataplane);
+	return err;
+}
+
 void dataplane_close(struct dataplane *dataplane)
 {
 	if (!dataplane)

@@ -8,7 +8,7 @@ import platform
 import struct
 import sys
 
-MAP_CREATE, MAP_UPDATE, PROG_LOAD, LINK_CREATE = 0, 2, 5, 28  # enum bpf_cmd
+MAP_CREATE, MAP_UPDATE, PROG_LOAD, LINK_CREATE, ITER_CREATE = 0, 2, 5, 28, 33  # enum bpf_cmd
 
 _EINVAL = 22
 _BPF = {"x86_64": 321, "aarch64": 280}
