@@ -2,12 +2,14 @@
 """Many commands at once: each takes effect, none half."""
 import fcntl
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
+from harness.agent import status_of
 from harness.lab import HOST4
-from harness.poll import wait_until
+from harness.poll import wait_equal, wait_until
 from harness.rcxlb import configured
 from harness.settings import COMMAND_SECONDS
 
@@ -101,6 +103,31 @@ def test_who_only_looks_leaves_the_lock_to_others(lab):
         _, err = looking.communicate(timeout=COMMAND_SECONDS)
         assert looking.returncode == 1 and "not loaded" in err
         assert os.path.samestat(os.fstat(lock.fileno()), path.stat())
+
+
+FILE = "interfaces: [eth0]\nservices: [{{name: default, listen: ['*:3000'], backends: ['127.0.0.1:{}']}}]\n"
+
+
+@pytest.mark.parametrize("words", [["reload"], ["load", "--no-agent"]], ids=" ".join)
+def test_what_was_read_of_a_file_before_others_changed_it_does_not_count(lab, words):
+    """Who read an older one has the lock last."""
+    lab.load()
+    path, lock = lab.folder / "rcxlb.yaml", lab.rcxlb.runs / "lock"
+    path.write_text(FILE.format(3001), encoding="ascii")
+    with open(lock, "rb") as others:
+        fcntl.flock(others, fcntl.LOCK_SH)
+        late = lab.rcxlb.popen(*words, "-c", path)
+        wait_until(lambda: waits_for(lock), "it has read the file, and waits")
+        late.send_signal(signal.SIGSTOP)
+        wait_equal(lambda: status_of(late.pid)["State"][0], "T", "it is stopped")
+        (lab.folder / "new").write_text(FILE.format(3002), encoding="ascii")
+        (lab.folder / "new").rename(path)
+    lab.rcxlb("reload", "-c", path)
+    late.send_signal(signal.SIGCONT)
+    out, err = late.communicate(timeout=COMMAND_SECONDS)
+    assert late.returncode == 0, err
+    assert "no difference" in out
+    assert [backend["address"] for backend in lab.rcxlb.service()["backends"]] == ["127.0.0.1:3002"]
 
 
 F_SETPIPE_SZ = 1031

@@ -8,11 +8,12 @@ static int run(const struct arguments *arguments, struct error *error)
 {
 	static struct config config;
 	uint32_t services = 0, backends = 0;
+	struct stat ignored;
 	int err;
 
 	err = arguments_expect(arguments, 1, 1, "a configuration file", error);
 	if (!err)
-		err = file_read(arguments->word[0], &config, error);
+		err = file_read(arguments->word[0], &config, &ignored, error);
 	if (err)
 		return err;
 	for (int i = 0; i < RCXLB_MAX_SERVICES; i++)

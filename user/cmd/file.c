@@ -73,6 +73,20 @@ static int open_regular(const char *path, struct stat *ret, struct error *error)
 	return fd;
 }
 
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+bool file_has_changed(const char *path, const struct stat *as_read)
+{
+	struct stat now;
+
+	return stat(path, &now) || now.st_dev != as_read->st_dev || now.st_ino != as_read->st_ino ||
+	       now.st_size != as_read->st_size || !same_time(&now.st_mtim, &as_read->st_mtim) ||
+	       !same_time(&now.st_ctim, &as_read->st_ctim);
+}
+
 static int print_mistakes(const char *path, const struct mistakes *mistakes, struct error *error)
 {
 	for (uint32_t i = 0; i < mistakes->count; i++)
@@ -177,13 +191,12 @@ static void check_logs(const struct config *config, struct mistakes *mistakes)
 	}
 }
 
-int file_read(const char *path, struct config *ret, struct error *error)
+int file_read(const char *path, struct config *ret, struct stat *ret_as_read, struct error *error)
 {
 	struct mistakes mistakes;
-	struct stat stat;
 	char *bytes = NULL;
 	size_t size = 0;
-	int fd = open_regular(path, &stat, error), err;
+	int fd = open_regular(path, ret_as_read, error), err;
 
 	if (fd < 0)
 		return fd;
@@ -196,7 +209,7 @@ int file_read(const char *path, struct config *ret, struct error *error)
 	if (err && err != -EBADMSG)
 		return failed(error, err, "out of memory");
 	if (!err) {
-		warn_of_readers(path, &stat, &ret->model);
+		warn_of_readers(path, ret_as_read, &ret->model);
 		certificates_check_file(ret, &mistakes);
 		check_folders(ret, &mistakes);
 		check_logs(ret, &mistakes);

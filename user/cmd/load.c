@@ -90,8 +90,8 @@ static int remember(const char *file, struct error *error)
 }
 
 /* When rcxlb is loaded already, this is a reload, after programs of another build have been replaced. */
-static int load_file(const char *file, const struct config *config, const struct xdp_wishes *interfaces,
-		     struct load_result *result, struct error *error)
+static int load_file(const char *file, const struct stat *as_read, const struct config *config,
+		     const struct xdp_wishes *interfaces, struct load_result *result, struct error *error)
 {
 	struct load_options options = {
 		.interfaces = interfaces,
@@ -104,7 +104,8 @@ static int load_file(const char *file, const struct config *config, const struct
 	err = dataplane_load(&options, result, error);
 	if (err)
 		return err;
-	return result->was_loaded ? reload_from(file, config, interfaces, false, error) : remember(file, error);
+	return result->was_loaded ? reload_from(file, as_read, config, interfaces, false, error)
+				  : remember(file, error);
 }
 
 /*
@@ -126,22 +127,18 @@ static int start_agent(const struct arguments *arguments, bool replaced, struct 
 	return err == -EBUSY ? presence_await(error) : err;
 }
 
-static int run_load(const struct arguments *arguments, struct error *error)
+/* -ESTALE: the file is to be read again. */
+static int read_and_load(const struct arguments *arguments, const char *file, struct load_result *result,
+			 struct error *error)
 {
-	const char *file = argument(arguments, "--config");
 	static struct config config;
 	struct xdp_wishes interfaces = {};
-	struct load_result result;
+	struct stat as_read;
 	bool named;
 	int err = 0;
 
-	if (argument(arguments, "--no-agent") && argument(arguments, "--foreground"))
-		return failed(error, -EINVAL, "--no-agent and --foreground exclude each other");
-	if (file && argument(arguments, "--listen"))
-		return failed(error, -EINVAL, "--listen and -c do not go together: the file %s says where to listen",
-			      file);
 	if (file)
-		err = file_read(file, &config, error);
+		err = file_read(file, &config, &as_read, error);
 	if (!err)
 		err = wish_interfaces(arguments, &config, &interfaces, error);
 	named = arguments->words || config.has_interfaces;
@@ -149,13 +146,32 @@ static int run_load(const struct arguments *arguments, struct error *error)
 		err = failed(error, -EINVAL, LOAD_NEEDS_INTERFACE);
 	if (err)
 		return err;
-	err = file ? load_file(file, &config, named ? &interfaces : NULL, &result, error)
-		   : load_plainly(arguments, &interfaces, &result, error);
+	return file ? load_file(file, &as_read, &config, named ? &interfaces : NULL, result, error)
+		    : load_plainly(arguments, &interfaces, result, error);
+}
+
+static int run_load(const struct arguments *arguments, struct error *error)
+{
+	const char *file = argument(arguments, "--config");
+	bool replaced = false;
+	int err, tries = 0;
+
+	if (argument(arguments, "--no-agent") && argument(arguments, "--foreground"))
+		return failed(error, -EINVAL, "--no-agent and --foreground exclude each other");
+	if (file && argument(arguments, "--listen"))
+		return failed(error, -EINVAL, "--listen and -c do not go together: the file %s says where to listen",
+			      file);
+	do {
+		struct load_result result = {};
+
+		err = read_and_load(arguments, file, &result, error);
+		replaced |= result.replaced;
+	} while (err == -ESTALE && ++tries < RELOAD_TRIES);
 	if (err)
 		return err;
-	if (result.replaced)
+	if (replaced)
 		puts("The programs were replaced by those of this version; maps and connections stayed.");
-	return start_agent(arguments, result.replaced, error);
+	return start_agent(arguments, replaced, error);
 }
 
 static const struct option_spec load_options[] = {

@@ -58,8 +58,8 @@ int reload_remember(struct dataplane *dataplane, const char *file, struct error 
 	return err;
 }
 
-int reload_from(const char *file, const struct config *config, const struct xdp_wishes *interfaces, bool dry,
-		struct error *error)
+int reload_from(const char *file, const struct stat *as_read, const struct config *config,
+		const struct xdp_wishes *interfaces, bool dry, struct error *error)
 {
 	struct change *change = calloc(1, sizeof(*change));
 	struct dataplane *dataplane = NULL;
@@ -67,6 +67,8 @@ int reload_from(const char *file, const struct config *config, const struct xdp_
 
 	if (!err)
 		err = dataplane_open(dry ? DATAPLANE_LOOK : DATAPLANE_CHANGE, &dataplane, error);
+	if (!err && file_has_changed(file, as_read))
+		err = failed(error, -ESTALE, "%s is changed again and again; reload when it is not", file);
 	if (!err) {
 		change->interfaces = interfaces;
 		err = prepare(dataplane, config, change, error);
@@ -113,23 +115,33 @@ static int choose_file(const struct arguments *arguments, char *to, struct error
 	return 0;
 }
 
-static int run(const struct arguments *arguments, struct error *error)
+static int read_and_reload(const char *file, bool dry, struct error *error)
 {
 	static struct config config;
+	struct stat as_read;
+	int err = file_read(file, &config, &as_read, error);
+
+	return err ? err
+		   : reload_from(file, &as_read, &config, config.has_interfaces ? &config.interfaces : NULL, dry,
+				 error);
+}
+
+static int run(const struct arguments *arguments, struct error *error)
+{
 	char file[PATH_MAX];
-	int err;
+	int err, tries = 0;
 
 	err = arguments_expect(arguments, 0, 0, "", error);
 	if (!err)
 		err = check_loaded(error);
 	if (!err)
 		err = choose_file(arguments, file, error);
-	if (!err)
-		err = file_read(file, &config, error);
 	if (err)
 		return err;
-	return reload_from(file, &config, config.has_interfaces ? &config.interfaces : NULL,
-			   argument(arguments, "--dry-run"), error);
+	do
+		err = read_and_reload(file, argument(arguments, "--dry-run"), error);
+	while (err == -ESTALE && ++tries < RELOAD_TRIES);
+	return err;
 }
 
 static const struct option_spec options[] = {
