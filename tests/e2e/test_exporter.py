@@ -5,6 +5,7 @@ import os
 import re
 import select
 import socket
+import time
 
 import pytest
 
@@ -12,8 +13,9 @@ from harness import agent
 from harness.agent import METRICS_PORT, OFF, scrape
 from harness.lab import Lab
 from harness.moods import Moody
+from harness.namespace import run
 from harness.poll import wait_until
-from harness.settings import PATIENCE
+from harness.settings import PATIENCE, SLOW_MACHINE
 
 pytestmark = pytest.mark.no_kernel
 
@@ -144,6 +146,43 @@ def test_those_who_only_connect_use_nothing_up(lab):
     checks = moody.totals()[3001]
     wait_until(lambda: moody.totals()[3001] > checks + 2, "checks go on")
     assert lab.rcxlb.state("127.0.0.1:3001") == "up"
+
+
+def permit_files(number, count):
+    """To an agent, as its user: nobody else may, unless he may everything."""
+    user, group = (agent.status_of(number)[key][0] for key in ("Uid", "Gid"))
+    run("setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", "prlimit", f"--pid={number}",
+        f"--nofile={count}:")
+
+
+def lowest_free(number):
+    """The descriptor that it would get next."""
+    taken = {int(name) for name in os.listdir(f"/proc/{number}/fd")}
+    return next(fd for fd in range(len(taken) + 1) if fd not in taken)
+
+
+def dial_events(lab):
+    """A follower of events, who reads nothing yet."""
+    sock = socket.socket(socket.AF_UNIX)
+    lab.sockets.append(sock)
+    sock.settimeout(10 * PATIENCE)
+    sock.connect(str(lab.rcxlb.runs / "events.sock"))
+    return sock
+
+
+@pytest.mark.parametrize("dial", [connect, dial_events], ids=["metrics", "events"])
+def test_without_a_descriptor_for_a_client_it_rests(lab, dial):
+    """The client waits until there is one."""
+    number = agent.load(lab, 3001, kind=OFF)
+    permit_files(number, lowest_free(number))
+    sock = dial(lab)
+    before = agent.cpu_seconds(number)
+    time.sleep(1)
+    used = agent.cpu_seconds(number) - before
+    assert used < 0.2 or SLOW_MACHINE, f"{used:.0%} of a core"
+    permit_files(number, 1024)
+    sock.sendall(GET if dial is connect else b"")
+    assert sock.recv(9) == (b"HTTP/1.1 " if dial is connect else b'{"event":')
 
 
 def test_who_asks_again_and_again_stays(lab):

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
-#include <event2/listener.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "agent/exposition.h"
+#include "agent/listening.h"
 #include "core/address.h"
 #include "core/endpoint.h"
 #include "proxy/http1_answer.h"
@@ -42,7 +42,7 @@ struct connection {
 };
 
 struct exporter {
-	struct evconnlistener *listener;
+	struct listening *listener;
 	exporter_write write;
 	void *context;
 	uint32_t count;
@@ -339,8 +339,7 @@ int exporter_new(struct event_base *base, const struct rcxlb_endpoint *at, expor
 		return fd;
 	exporter = calloc(1, sizeof(*exporter));
 	if (exporter)
-		exporter->listener = evconnlistener_new(base, on_connection, exporter,
-							LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+		exporter->listener = listening_new(base, on_connection, exporter, fd);
 	if (!exporter || !exporter->listener) {
 		free(exporter);
 		close(fd);
@@ -359,6 +358,6 @@ void exporter_free(struct exporter *exporter)
 		return;
 	while (!TAILQ_EMPTY(&exporter->connections))
 		dismiss(TAILQ_FIRST(&exporter->connections));
-	evconnlistener_free(exporter->listener);
+	listening_free(exporter->listener);
 	free(exporter);
 }

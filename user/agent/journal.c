@@ -3,7 +3,6 @@
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
-#include <event2/listener.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/listening.h"
 #include "agent/log.h"
 
 #define FOLLOWERS_MAX 64
@@ -28,7 +28,7 @@ struct follower {
 struct journal {
 	LIST_HEAD(, follower) followers;
 	uint32_t count;
-	struct evconnlistener *listener;
+	struct listening *listener;
 };
 
 static void dismiss(struct follower *follower)
@@ -157,8 +157,7 @@ struct journal *journal_new(struct event_base *base, int listener)
 	struct journal *journal = calloc(1, sizeof(*journal));
 
 	if (journal)
-		journal->listener = evconnlistener_new(base, on_follower, journal,
-						       LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, listener);
+		journal->listener = listening_new(base, on_follower, journal, listener);
 	if (!journal || !journal->listener) {
 		free(journal);
 		close(listener);
@@ -186,7 +185,7 @@ void journal_free(struct journal *journal)
 		send_rest(LIST_FIRST(&journal->followers));
 		dismiss(LIST_FIRST(&journal->followers));
 	}
-	evconnlistener_free(journal->listener);
+	listening_free(journal->listener);
 	free(journal);
 }
 
