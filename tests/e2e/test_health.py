@@ -7,6 +7,7 @@ import pytest
 from harness import agent
 from harness.agent import AUTO, FALL, HTTP, INTERVAL, RISE, TCP, TIMEOUT, Follower
 from harness.lab import HOST4, HOST6, Lab
+from harness.kernel import bpftool
 from harness.moods import Moody
 from harness.poll import wait_equal, wait_until
 from harness.settings import SLOW_MACHINE, scaled
@@ -422,3 +423,20 @@ def test_another_interval_makes_nobody_well(lab):
                   "--check-interval-ms", "3000", "--check-timeout-ms", "100", "--fall", "1000")
         follower.await_event(event="published", count=2)
         await_state(lab, "up")
+
+
+def probes(lab):
+    """The addresses from which an agent checks, where connects of others would be steered."""
+    return {tuple(entry["key"]) for entry in bpftool("map", "dump", "pinned", str(lab.rcxlb.pins / "probes"))}
+
+
+def test_the_checks_of_a_killed_agent_are_forgotten_by_the_next(lab):
+    """A client with such an address would get the backend that was checked, whatever it dials."""
+    Moody(lab, 3000, mood="silent")
+    number = agent.load(lab, 3000, interval=20000, timeout=20000)
+    wait_until(lambda: probes(lab), "a check is under way")
+    agent.kill(number)
+    left = probes(lab)
+    assert left
+    agent.start(lab)
+    assert not probes(lab) & left

@@ -390,6 +390,7 @@ struct probers *probers_new(struct event_base *base, struct watch *watch, prober
 	probers->context = context;
 	for (uint32_t id = 0; id < RCXLB_MAX_BACKENDS; id++)
 		probers->prober[id].all = probers;
+	watch_unprobe_all(watch); /* the checks of a killed agent are no more */
 	return probers;
 }
 

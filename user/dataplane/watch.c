@@ -152,6 +152,15 @@ void watch_unprobe(struct watch *watch, const struct rcxlb_endpoint *local)
 	bpf_map_delete_elem(watch->dataplane->map[MAP_probes], local);
 }
 
+void watch_unprobe_all(struct watch *watch)
+{
+	int map = watch->dataplane->map[MAP_probes];
+	struct rcxlb_endpoint key;
+
+	for (uint32_t i = 0; i < RCXLB_MAX_PROBES && !bpf_map_get_next_key(map, NULL, &key); i++)
+		bpf_map_delete_elem(map, &key);
+}
+
 int watch_worker(struct watch *watch, uint32_t service, uint32_t worker, bool ipv6, int listener)
 {
 	__u32 key = RCXLB_WORKER_KEY(service, worker, ipv6);

@@ -44,6 +44,9 @@ struct rcxlb_health *watch_health(struct watch *watch, uint32_t backend);
 int watch_probe(struct watch *watch, const struct rcxlb_endpoint *local, uint32_t backend);
 void watch_unprobe(struct watch *watch, const struct rcxlb_endpoint *local);
 
+/* All of them: who has such an address by now is no check. */
+void watch_unprobe_all(struct watch *watch);
+
 /* Connections of a proxied service that worker number `worker` shall have go to this listening socket: IPv4 or IPv6. */
 int watch_worker(struct watch *watch, uint32_t service, uint32_t worker, bool ipv6, int listener);
 
