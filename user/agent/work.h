@@ -10,7 +10,7 @@
 #include "dataplane/desk.h"
 #include "proxy/worker.h"
 
-/* Written by the supervisor, which reads nothing of it back, and read by all of its workers in memory that they share. */
+/* Written by the supervisor, which reads nothing back, and read by all of its workers in memory that they share. */
 struct work_tickets {
 	uint32_t version; /* odd while it is being written */
 	struct ticket_keys keys;
