@@ -305,7 +305,8 @@ def test_a_101_that_nobody_asked_for_is_502(make):
 def test_a_client_cannot_say_who_it_is(make):
     pair = make("plain", "--set", "X-Site: a b", "--set", "X-Site-2: c")
     client, instance = pair.asked(b"GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 1.2.3.4\r\nX_Real_IP: 1.2.3.4\r\n"
-                                  b"X.Forwarded.Host: 1.2.3.4\r\nForwarded: for=1.2.3.4\r\nX-Site: mine\r\nX-Mine: yes\r\n\r\n")
+                                  b"X.Forwarded.Host: 1.2.3.4\r\nForwarded: for=1.2.3.4\r\nX-Site: mine\r\n"
+                                  b"X-Mine: yes\r\n\r\n")
     request = Reader(instance).message()
     assert request["X-Forwarded-For"] == request["X-Real-IP"] == "127.0.0.1"
     assert request["Forwarded"] == "for=127.0.0.1;host=h;proto=http"

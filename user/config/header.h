@@ -7,8 +7,8 @@
 #include "rcxlb/abi.h"
 
 /*
- * Adds one. A name that differs in the case of letters, or has another mark for `-`, is the same one. Errors with a sentence:
- * -EINVAL when it is not a valid field or one that rcxlb itself sets, -EEXIST, -E2BIG.
+ * Adds one. A name that differs in the case of letters, or has another mark for `-`, is the same one. Errors with a
+ * sentence: -EINVAL when it is not a valid field or one that rcxlb itself sets, -EEXIST, -E2BIG.
  */
 int header_set(struct rcxlb_http *http, const char *name, const char *value, struct error *error);
 

@@ -35,8 +35,8 @@ enum http1_name {
 
 /*
  * Folded as http1_folded folds: Content_Length and Content.Length are found as HTTP1_CONTENT_LENGTH, and *odd says that
- * it is written with another character than `-`. Such a field means nothing and is never forwarded, since a server could
- * take it for the real one.
+ * it is written with another character than `-`. Such a field means nothing and is never forwarded, since a server
+ * could take it for the real one.
  */
 enum http1_name http1_name_of(struct http1_span name, bool *odd);
 

@@ -20,9 +20,9 @@ struct http1_arrival {
  * Writes the head. Behind the request line come our own fields, since Node passes over lines past its limit:
  * X-Forwarded-For, -Proto, -Host, -Port, X-Real-IP, Forwarded (RFC 7239), then Host, framing, Connection, Expect, the
  * set fields, then what the client sent, without what is of one connection only (RFC 9110 7.6.1), and Via as its last
- * entry (RFC 9110 7.6.3). The client's own forwarding fields are dropped, other marks counting as `-`; of a trusted peer the
- * lists are continued (but not a line with an open quote), and the others kept where it sent exactly one. No Connection
- * list touches them. The body goes on as request->framing says: as it is, or in chunks.
+ * entry (RFC 9110 7.6.3). The client's own forwarding fields are dropped, other marks counting as `-`; of a trusted peer
+ * the lists are continued (but not a line with an open quote), and the others kept where it sent exactly one. No
+ * Connection list touches them. The body goes on as request->framing says: as it is, or in chunks.
  *
  * Returns the bytes written, or -ENOSPC (answer 431).
  */

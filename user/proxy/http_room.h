@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Who makes room for another client when a worker is full. Conversations that wait for their client stand in lines, by
- * what is lost when they end; who waits for longest stands first. Who waits for an answer or reads one, and what became a
- * tunnel, stands in none.
+ * what is lost when they end; who waits for longest stands first. Who waits for an answer or reads one, and what became
+ * a tunnel, stands in none.
  */
 #ifndef PROXY_HTTP_ROOM_H
 #define PROXY_HTTP_ROOM_H
