@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -175,13 +176,28 @@ static bool is_alive(const struct recorder *recorder)
 	return recorder->process >= 0 && poll(&ended, 1, 0) == 0;
 }
 
+/* One that cannot be looked after would be taken for dead, and have another one beside it. */
+static void give_up(pid_t child)
+{
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+}
+
+static int say(const struct recorder *recorder, struct error *error)
+{
+	return recorder->failure ? failed(error, recorder->failure, "cannot start to write the access log %s: %s",
+					  recorder->to, strerror(-recorder->failure))
+				 : 0;
+}
+
+/* While it is too soon to try again the former failure stands. */
 static int start(const struct recorders *recorders, struct recorder *recorder, struct error *error)
 {
 	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 	pid_t child;
 
 	if (now < recorder->again)
-		return 0;
+		return say(recorder, error);
 	recorder->again = now + AGAIN_NS;
 	child = fork();
 	if (!child)
@@ -189,9 +205,10 @@ static int start(const struct recorders *recorders, struct recorder *recorder, s
 	if (recorder->process >= 0)
 		close(recorder->process);
 	recorder->process = child < 0 ? -1 : (int)syscall(SYS_pidfd_open, child, 0);
-	return recorder->process < 0
-		   ? failed(error, -errno, "cannot start to write the access log %s: %s", recorder->to, strerror(errno))
-		   : 0;
+	recorder->failure = recorder->process < 0 ? -errno : 0;
+	if (recorder->failure && child > 0)
+		give_up(child);
+	return say(recorder, error);
 }
 
 static int open_pipe(struct recorder *recorder, const char *to, struct error *error)
@@ -202,6 +219,7 @@ static int open_pipe(struct recorder *recorder, const char *to, struct error *er
 	strcpy(recorder->to, to);
 	recorder->process = -1;
 	recorder->again = 0;
+	recorder->failure = 0;
 	return 0;
 }
 
@@ -236,6 +254,18 @@ static struct recorder *find(struct recorders *recorders, const char *to)
 	return unused;
 }
 
+static int follow(struct recorders *recorders, const char *to, struct error *error)
+{
+	struct recorder *recorder = find(recorders, to);
+	int err = 0;
+
+	if (!recorder)
+		return 0;
+	if (!recorder->to[0])
+		err = open_pipe(recorder, to, error);
+	return err || is_alive(recorder) ? err : start(recorders, recorder, error);
+}
+
 int recorders_follow(struct recorders *recorders, const struct model *model, struct error *error)
 {
 	int err = 0;
@@ -243,16 +273,16 @@ int recorders_follow(struct recorders *recorders, const struct model *model, str
 	for (int i = 0; i < RCXLB_MAX_SERVICES; i++)
 		if (recorders->recorder[i].to[0] && !is_wanted(model, recorders->recorder[i].to))
 			forget(&recorders->recorder[i]);
-	for (int i = 0; i < RCXLB_MAX_SERVICES && !err; i++) {
+	for (int i = 0; i < RCXLB_MAX_SERVICES; i++) {
 		const char *to = model->service[i].http.access_log;
-		struct recorder *recorder = model->service[i].name[0] && to[0] ? find(recorders, to) : NULL;
+		struct error later;
 
-		if (!recorder)
+		if (!model->service[i].name[0] || !to[0])
 			continue;
-		if (!recorder->to[0])
-			err = open_pipe(recorder, to, error);
-		if (!err && !is_alive(recorder))
-			err = start(recorders, recorder, error);
+		if (err)
+			follow(recorders, to, &later);
+		else
+			err = follow(recorders, to, error);
 	}
 	return err;
 }

@@ -15,6 +15,7 @@ struct recorder {
 	int pipe[2];		 /* both ends are kept, so that one that died can be started again */
 	int process;		 /* a pidfd; -1: none */
 	uint64_t again;		 /* not to be started before */
+	int failure;		 /* -errno: it could not be started the last time */
 };
 
 /* Zeroed is empty. */
@@ -26,7 +27,7 @@ struct recorders {
 
 /*
  * Starts those that the model asks for, and those again that have died; forgets those that it does not ask for, which
- * end by themselves. In case of error, with a sentence, there are those that could be started.
+ * end by themselves. In case of error, with a sentence about the first, there are those that could be started.
  */
 int recorders_follow(struct recorders *recorders, const struct model *model, struct error *error);
 

@@ -52,6 +52,7 @@ struct supervisor {
 	uint64_t located;	 /* when it was last looked where addresses are */
 	uint64_t unfinished;	 /* not before: a change that was cut short, which could not be completed */
 	struct error refused;	 /* why: told once */
+	struct error unrecorded; /* an access log: told once */
 	struct error lacked;	 /* a folder of challenges: told once */
 	struct error said;	 /* why there is no crew, or not the wished one: told once */
 	bool stale;		 /* what the crew works with may not be what is wished */
@@ -276,15 +277,15 @@ static void bury_dead(struct supervisor *supervisor, bool ended)
 
 static void look(struct supervisor *supervisor)
 {
-	struct error error;
+	struct error error = { "" };
 
 	complete_change(supervisor);
 	follow_model(supervisor);
 	follow_listeners(supervisor);
 	follow_addresses(supervisor);
 	follow_files(supervisor);
-	if (recorders_follow(&supervisor->recorders, supervisor->model, &error))
-		log_line("%s", error.text);
+	recorders_follow(&supervisor->recorders, supervisor->model, &error);
+	tell_once(&supervisor->unrecorded, error.text);
 	webroot_look(supervisor->means.challenges, supervisor->model, &supervisor->lacked);
 	change_crew(supervisor);
 	bury_dead(supervisor, crew_reap(supervisor->crew)); /* before others have their addresses */
