@@ -93,3 +93,31 @@ def test_that_there_is_no_pipe_is_told_once(lab, log):
         permit_files(supervisor_of(lab), 1024)
         wait_until(lambda: recorders_of(lab), "a recorder")
     assert len([line for line in lines if "cannot make a pipe for the access log" in line]) == 1, lines
+
+
+@pytest.fixture(name="small")
+def _small(lab):
+    """A file system of a few pages; all but one are taken."""
+    folder = lab.folder / "small"
+    folder.mkdir()
+    run("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder))
+    (folder / "filler").write_bytes(bytes(60 * 1024))
+    yield folder
+    lab.rcxlb.attempt("unload")
+    wait_equal(lambda: recorders_of(lab), [], "recorders")
+    run("umount", str(folder))
+
+
+def test_a_full_disk_spoils_no_later_line(lab, log, small):
+    """The line that was cut is lost; the next one that is written begins as a line."""
+    log = small / "access.log"
+    configure(lab, f"access_log: {log}", "load")
+    await_workers(lab)
+    wait_until(log.exists, "the first line is written")
+    while log.stat().st_size < 4096:
+        assert ask(lab, "/" + "x" * 100)
+    (small / "filler").unlink()
+    wait_until(lambda: ask(lab, "/after") and "/after" in log.read_text("ascii"), "lines are written again")
+    lines = log.read_text("ascii").splitlines()
+    assert not [line for line in lines if line.count(" - - [") > 1]
+    assert next(line for line in lines if "/after" in line).startswith("192.0.2.")

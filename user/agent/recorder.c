@@ -33,6 +33,7 @@
 struct output {
 	const char *path; /* NULL: the journal */
 	int fd;		  /* -1: not open */
+	bool torn;	  /* the file ends in the middle of a line: the disk was full */
 	uint64_t looked, complained;
 	char block[BLOCK];
 	size_t used;
@@ -86,23 +87,34 @@ static void follow_name(struct output *output)
 	}
 	output->looked = now;
 	output->fd = open_log(output);
+	output->torn = false;
 }
 
-static void write_file(struct output *output, const char *lines, size_t size)
+static bool write_all(struct output *output, const char *bytes, size_t size)
 {
-	follow_name(output);
-	while (output->fd >= 0 && size) {
-		ssize_t n = write(output->fd, lines, size);
+	while (size) {
+		ssize_t n = write(output->fd, bytes, size);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
 			complain(output, "write", strerror(errno));
-			return;
+			return false;
 		}
-		lines += n;
+		output->torn = bytes[n - 1] != '\n';
+		bytes += n;
 		size -= (size_t)n;
 	}
+	return true;
+}
+
+/* What could not be written whole is lost, and what comes after it begins its own line. */
+static void write_file(struct output *output, const char *lines, size_t size)
+{
+	follow_name(output);
+	if (output->fd < 0 || !size || (output->torn && !write_all(output, "\n", 1)))
+		return;
+	write_all(output, lines, size);
 }
 
 static void write_journal(const char *lines, size_t size)
