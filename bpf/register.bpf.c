@@ -322,15 +322,17 @@ int collect(struct bpf_iter__tcp *ctx)
 	return 0;
 }
 
-/* Tells user space of each registered listener; changes nothing. */
+/* Tells user space of each registered listener. It looks at event loops as steer does, and remembers as that does. */
 SEC("iter/tcp")
 int survey(struct bpf_iter__tcp *ctx)
 {
 	struct sock_common *sk = ctx->sk_common;
 	struct rcxlb_socket *self;
 	struct rcxlb_listener record = {};
+	struct rcxlb_backend *backend;
 	bool ipv6_only;
 	__u64 wait;
+	__u32 id;
 
 	if (is_behind_listeners(sk))
 		return ITERATOR_END;
@@ -338,6 +340,10 @@ int survey(struct bpf_iter__tcp *ctx)
 		return 0;
 	self = bpf_sk_storage_get(&sockets, sk, NULL, 0);
 	if (!self)
+		return 0;
+	id = self->backend;
+	backend = bpf_map_lookup_elem(&backends, &id);
+	if (!backend)
 		return 0;
 	ipv6_only = BPF_CORE_READ_BITFIELD_PROBED(sk, skc_ipv6only);
 	record.backend = self->backend;
@@ -348,7 +354,7 @@ int survey(struct bpf_iter__tcp *ctx)
 	record.ipv4 = socket_takes(record.family, ipv6_only, AF_INET);
 	record.ipv6 = socket_takes(record.family, ipv6_only, AF_INET6);
 	wait = (__u64)BPF_CORE_READ((struct sock *)sk, sk_wq);
-	record.loop = LOOPS_STATE(loops_look(self->backend, wait, bpf_ktime_get_ns(), RCXLB_BLOCKED_MS));
+	record.loop = LOOPS_STATE(loops_look(id, wait, bpf_ktime_get_ns(), backend->blocked_ms));
 	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
 	return 0;
 }

@@ -235,6 +235,7 @@ struct rcxlb_backend {
 	__u16 flags;		   /* enum rcxlb_backend_flags */
 	__u32 max_connections;	   /* 0: no limit */
 	__u32 generation;	   /* another number each time that the id is given to another address */
+	__u32 blocked_ms;	   /* the longest of its services: then it is blocked for each of them */
 	char text[RCXLB_TEXT_LEN]; /* the endpoint, for people who dump the map */
 };
 
@@ -628,7 +629,7 @@ RCXLB_SIZE(rcxlb_tls, 3080);
 RCXLB_SIZE(rcxlb_http, 10904);
 RCXLB_SIZE(rcxlb_prefix, 20);
 RCXLB_SIZE(rcxlb_table, 395280);
-RCXLB_SIZE(rcxlb_backend, 80);
+RCXLB_SIZE(rcxlb_backend, 84);
 RCXLB_SIZE(rcxlb_health, 128);
 RCXLB_SIZE(rcxlb_load, 56);
 RCXLB_SIZE(rcxlb_setback, 16);

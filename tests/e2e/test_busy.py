@@ -255,3 +255,17 @@ def test_few_clients_wait_for_one_that_is_busy_most_of_the_time(lab, rule, most)
     if min(late) > most and min(noise) > most:
         pytest.skip(f"the machine is too busy to tell: of those whom idle instances answered {min(noise):.0%} waited")
     assert min(late) <= most, late
+
+
+@pytest.mark.skipif(bool(node_reason()), reason=node_reason())
+def test_whoever_looks_calls_a_loop_blocked_when_its_service_does(lab):
+    """And steering does not change because somebody looks."""
+    preloaded = lab.folder / "busy.js"
+    preloaded.write_text(BUSY, encoding="ascii")
+    lab.load_with(3002, rule=("--balance", "bounded", "--blocked-ms", "60000"))
+    lab.node_instance("i3002", 3002, options=["-r", preloaded]).signal(signal.SIGUSR2)
+    met = bursts(lab.clients, 2)
+    assert not met.failed, met
+    for _ in range(60):
+        assert lab.rcxlb.backend("127.0.0.1:3002")["event_loop"] in ("asleep", "awake")
+        assert why(lab, CLIENTS[0])["candidates"][0]["verdict"] == "usable"

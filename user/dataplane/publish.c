@@ -22,9 +22,20 @@
 
 #define REFUSED(map, err) "the kernel refused a change of the map `" map "`: %s", strerror(-(err))
 
-static int write_backend(struct dataplane *dataplane, uint32_t id, const struct model_backend *wished,
-			 struct error *error)
+/* When its event loop is called blocked by who asks for no service. */
+static uint32_t blocked_ms_of(const struct model *model, uint32_t id)
 {
+	uint32_t longest = 0;
+
+	for (int i = 0; i < RCXLB_MAX_SERVICES; i++)
+		if (model_is_member(&model->service[i], id) && model->service[i].blocked_ms > longest)
+			longest = model->service[i].blocked_ms;
+	return longest ? longest : RCXLB_BLOCKED_MS;
+}
+
+static int write_backend(struct dataplane *dataplane, uint32_t id, const struct model *model, struct error *error)
+{
+	const struct model_backend *wished = &model->backend[id];
 	int map = dataplane->map[MAP_backends], err;
 	struct rcxlb_backend present, value;
 
@@ -40,6 +51,7 @@ static int write_backend(struct dataplane *dataplane, uint32_t id, const struct 
 	}
 	value.weight = wished->weight;
 	value.max_connections = wished->max_connections;
+	value.blocked_ms = blocked_ms_of(model, id);
 	value.flags = (wished->used ? RCXLB_BACKEND_USED : 0) | (wished->draining ? RCXLB_BACKEND_DRAINING : 0) |
 		      (wished->elsewhere ? RCXLB_BACKEND_ELSEWHERE : 0);
 	if (!memcmp(&value, &present, sizeof(value)))
@@ -57,7 +69,7 @@ static int write_backends(struct dataplane *dataplane, const struct model *model
 
 	for (uint32_t id = 0; id < RCXLB_MAX_BACKENDS && !err; id++)
 		if (model->backend[id].used == used)
-			err = write_backend(dataplane, id, &model->backend[id], error);
+			err = write_backend(dataplane, id, model, error);
 	return err;
 }
 
