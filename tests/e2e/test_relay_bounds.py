@@ -252,7 +252,7 @@ def test_clients_beyond_the_bound_wait(make):
 
 def test_descriptors_that_run_out_are_waited_for(make):
     """The bound follows RLIMIT_NOFILE: nobody is accepted whom no instance could be given."""
-    pair = make("plain", before=["prlimit", "--nofile=80:80"])
+    pair = make("plain", before=["prlimit", "--nofile=81:81"])
     pairs = [pair.pair() for _ in range(8)]
     late = pair.client()
     late.sendall(b"late")
@@ -261,6 +261,23 @@ def test_descriptors_that_run_out_are_waited_for(make):
         client.sendall(b"still served")
         assert instance.recv(100) == b"still served"
     reset(pairs[3][0])
+    assert pair.place.accepted(pair.listener).recv(10) == b"late"
+
+
+def test_listening_sockets_are_descriptors_too(make):
+    """Of many services: whom an instance is chosen for there is a descriptor for as well."""
+    listeners, wanted = 100, 8
+    more = [word for port in range(9001, 9000 + listeners) for word in ("--listen", f"127.0.0.1:{port}")]
+    limit = 64 + listeners + 2 * wanted
+    pair = make("plain", *more, before=["prlimit", f"--nofile={limit}:{limit}"])
+    pairs = [pair.pair() for _ in range(wanted)]
+    late = [pair.client() for _ in range(wanted * 4)]
+    wait_until(lambda: pair.worker["accept_pauses"], "accepting pauses")
+    assert pair.worker["open"] == wanted
+    for client, instance in pairs:
+        reset(client)
+        instance.close()
+    late[0].sendall(b"late")
     assert pair.place.accepted(pair.listener).recv(10) == b"late"
 
 

@@ -33,7 +33,7 @@
 #include "proxy/identity_file.h"
 #include "proxy/worker.h"
 
-#define LIST_MAX 16
+#define LIST_MAX 128
 
 struct program {
 	const char *listen[LIST_MAX], *certificates[LIST_MAX], *keys[LIST_MAX], *backends[LIST_MAX];

@@ -18,7 +18,7 @@
 #define ACCEPT_BATCH	   16	/* clients taken before the others have their turn */
 #define HANDSHAKE_GRACE_MS 1000 /* a handshake this young is not given up for a newer one */
 #define PAUSE_MS	   100
-#define OTHER_DESCRIPTORS  64 /* listeners, pipes, logs and what libraries open */
+#define OTHER_DESCRIPTORS  64 /* maps, the log, and what libraries open */
 
 struct listener {
 	struct worker *worker;
@@ -236,17 +236,36 @@ static int listen_on(struct worker *worker, struct connection_service *service, 
 	return 0;
 }
 
+static unsigned int count_listeners(const struct worker_config *config)
+{
+	unsigned int count = 0;
+
+	for (unsigned int s = 0; s < config->services_count; s++)
+		count += config->services[s].listeners_count;
+	return count;
+}
+
+/* What it has open, whoever comes: of each service its listeners, and the pipe of its access log. */
+static rlim_t count_reserved(const struct worker_config *config)
+{
+	rlim_t count = OTHER_DESCRIPTORS + count_listeners(config);
+
+	for (unsigned int s = 0; s < config->services_count; s++)
+		count += config->services[s].access_log > 0;
+	return count;
+}
+
 /* A client and its instance: two descriptors. */
-static void lower_connections(struct worker_limits *limits)
+static void lower_connections(struct worker_limits *limits, rlim_t reserved)
 {
 	struct rlimit files;
 
 	if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur == RLIM_INFINITY)
 		return;
-	if (files.rlim_cur < OTHER_DESCRIPTORS + 2)
+	if (files.rlim_cur < reserved + 2)
 		limits->connections = 1;
-	else if (limits->connections > (files.rlim_cur - OTHER_DESCRIPTORS) / 2)
-		limits->connections = (uint32_t)((files.rlim_cur - OTHER_DESCRIPTORS) / 2);
+	else if (limits->connections > (files.rlim_cur - reserved) / 2)
+		limits->connections = (uint32_t)((files.rlim_cur - reserved) / 2);
 }
 
 static int start_http(struct worker *worker, const struct worker_service *given, struct connection_service *service,
@@ -291,15 +310,6 @@ static int start_services(struct worker *worker, const struct worker_config *con
 	return 0;
 }
 
-static unsigned int count_listeners(const struct worker_config *config)
-{
-	unsigned int count = 0;
-
-	for (unsigned int s = 0; s < config->services_count; s++)
-		count += config->services[s].listeners_count;
-	return count;
-}
-
 static void close_listeners(struct worker *worker)
 {
 	for (unsigned int l = 0; l < worker->listeners_count; l++)
@@ -320,7 +330,7 @@ static int start(struct worker *worker, const struct worker_config *config, stru
 	connections->backends = config->backends;
 	connections->room = on_room;
 	connections->data = worker;
-	lower_connections(&connections->limits);
+	lower_connections(&connections->limits, count_reserved(config));
 	worker->tickets = config->tickets;
 	worker->drained = config->drained;
 	if (!worker->services || !worker->listeners ||
