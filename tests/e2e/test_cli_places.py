@@ -12,6 +12,7 @@ from harness.kernel import held_by, still_there, xdp_attached
 from harness.lab import BPFFS, Lab
 from harness.namespace import run
 from harness.rcxlb import Rcxlb, configured
+from harness.refusing import ITER_CREATE, refusing
 from test_cli_errors import assert_one_line
 
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
@@ -337,6 +338,25 @@ def test_a_file_system_that_is_full_changes_nothing(lab):
             assert_one_line(result, 1, str(small))
             assert configured(lab.rcxlb.status()) == before
         Path(small / "filler").unlink()
+        lab.rcxlb("unload")
+    finally:
+        run("umount", str(small))
+
+
+@pytest.mark.parametrize("room", ["1500k", "4m"])
+def test_what_was_refused_is_not_done_later(lab, room):
+    """The kernel refuses a part, and that the rest be put back; there may be no room to note the latter beside the change."""
+    small = lab.folder / "small"
+    small.mkdir()
+    run("mount", "-t", "tmpfs", "-o", f"size={room}", "tmpfs", str(small))
+    lab.rcxlb.runs = small / "run"
+    try:
+        lab.load_with(3001)
+        before = configured(lab.rcxlb.status())
+        assert lab.rcxlb.attempt("backends", "add", "127.0.0.1:3002", before=refusing(ITER_CREATE)).code == 1
+        assert (lab.rcxlb.runs / "pending").exists()
+        assert configured(lab.rcxlb.status()) == before
+        assert not (lab.rcxlb.runs / "pending").exists()
         lab.rcxlb("unload")
     finally:
         run("umount", str(small))

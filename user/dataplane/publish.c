@@ -416,20 +416,31 @@ static int apply(struct dataplane *dataplane, const struct model *present, const
 	return err;
 }
 
+/*
+ * If this fails as well, the wish to have things as before stays pending. Where there is no room for it beside the
+ * change that was refused, it takes the place of that: what was said to have failed must not be done later.
+ */
+static int put_back(struct dataplane *dataplane, const struct model *present)
+{
+	struct error ignored;
+
+	if (pending_write(&dataplane->place, present, &ignored)) {
+		pending_remove(&dataplane->place);
+		pending_write(&dataplane->place, present, &ignored);
+	}
+	return apply(dataplane, NULL, present, &ignored);
+}
+
 static int change(struct dataplane *dataplane, const struct model *present, const struct model *wished,
 		  struct error *error)
 {
 	int err = pending_write(&dataplane->place, wished, error);
-	struct error later;
 
 	if (err)
 		return err;
 	err = apply(dataplane, present, wished, error);
-	if (err) {
-		/* If this fails as well, the wish to have things as before stays pending. */
-		if (pending_write(&dataplane->place, present, &later) || apply(dataplane, NULL, present, &later))
-			return err;
-	}
+	if (err && put_back(dataplane, present))
+		return err;
 	pending_remove(&dataplane->place);
 	return err;
 }
