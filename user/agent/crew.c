@@ -180,6 +180,7 @@ static _Noreturn void be_worker(const struct crew *crew, uint32_t number, struct
 		.model = crew->model,
 		.number = number,
 		.crew = crew->number,
+		.workers = crew->workers,
 		.services = start->service,
 		.services_count = start->count,
 		.ktls = crew->ktls,

@@ -148,6 +148,15 @@ static void on_look(evutil_socket_t fd, short what, void *context)
 		event_base_loopbreak(running->base);
 }
 
+/* Each connection to an instance has an entry in `peers`: who got none would be refused. */
+static void fit_into_peers(struct worker_limits *limits, uint32_t workers)
+{
+	uint32_t room = RCXLB_MAX_PEERS / (workers ? workers : 1);
+
+	if (limits->connections > room)
+		limits->connections = room;
+}
+
 static int begin(struct running *running, struct error *error)
 {
 	const struct work *work = running->work;
@@ -161,6 +170,7 @@ static int begin(struct running *running, struct error *error)
 	struct error warning;
 	int err;
 
+	fit_into_peers(&config.limits, work->workers);
 	running->tickets = work_ticket_keys(work->tickets, &config.tickets);
 	running->base = event_base_new();
 	running->legs = legs_new(work->desk, work->model, work->number);

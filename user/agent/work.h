@@ -19,8 +19,9 @@ struct work_tickets {
 struct work {
 	struct desk *desk;
 	const struct model *model;
-	uint32_t number; /* of the worker in its crew */
-	uint32_t crew;	 /* number of that */
+	uint32_t number;  /* of the worker in its crew */
+	uint32_t crew;	  /* number of that */
+	uint32_t workers; /* in it */
 	const struct worker_service *services;
 	unsigned int services_count;
 	struct ktls_support ktls;
