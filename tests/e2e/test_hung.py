@@ -5,12 +5,16 @@ import fcntl
 import os
 import signal
 
+import pytest
+
 from harness import agent
 from harness.agent import workers_of
 from harness.poll import wait_equal, wait_until
 from harness.settings import COMMAND_SECONDS
 from test_agent import foreground
 from test_concurrent import waits_for
+
+pytestmark = pytest.mark.no_kernel
 
 NOWHERE = "198.51.100.2"
 BYTE_STARTING = 1  # of the agent's lock

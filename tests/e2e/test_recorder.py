@@ -14,6 +14,8 @@ from harness.poll import wait_equal, wait_until
 from harness.settings import COMMAND_SECONDS
 from test_agent import foreground
 
+pytestmark = pytest.mark.no_kernel
+
 FILE = """\
 interfaces: [eth0]
 services:
