@@ -47,12 +47,12 @@ static __always_inline bool takes(const struct bpf_sock *sk, const struct sock *
 static __always_inline __u32 sight_of(const struct rows *rows, const struct sock *inner)
 {
 	struct request *request = rows->request;
+	__u32 sight;
 
 	if (!request->blocked_ms)
 		return LOOPS_SIGHT(RCXLB_LOOP_UNKNOWN, 0);
-	if (inner->sk_ack_backlog > inner->sk_max_ack_backlog)
-		return LOOPS_SIGHT(RCXLB_LOOP_LATE, 0);
-	return loops_look(rows->id, wait_queue_of(inner, (__u64 *)&request->facts), request->now, request->blocked_ms);
+	sight = loops_look(rows->id, wait_queue_of(inner, (__u64 *)&request->facts), request->now, request->blocked_ms);
+	return inner->sk_ack_backlog > inner->sk_max_ack_backlog ? LOOPS_SIGHT(RCXLB_LOOP_FULL, 0) : sight;
 }
 
 /* bpf_loop(): the next row; 1 ends the search. */

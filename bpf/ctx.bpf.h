@@ -39,6 +39,13 @@ static __always_inline void endpoint_set_any(struct rcxlb_endpoint *to, __u32 fa
 	words[3] = 0;
 }
 
+static __always_inline bool endpoint_is_four(const struct rcxlb_endpoint *endpoint)
+{
+	const __u32 *words = (const __u32 *)endpoint->address;
+
+	return !(words[0] | words[1]) && words[2] == bpf_htonl(0xffff);
+}
+
 /* Of either family; an any-address of IPv6 takes both. */
 static __always_inline bool endpoint_is_any(const struct rcxlb_endpoint *endpoint)
 {

@@ -59,7 +59,7 @@ const volatile __u64 pollwake = 0;
 const volatile __u64 autoremove_wake_function = 0;
 
 #define UNSEEN LOOPS_SIGHT(RCXLB_LOOP_UNKNOWN, 0)
-#define NOBODY LOOPS_SIGHT(RCXLB_LOOP_STOPPED + 1, 0)
+#define NOBODY LOOPS_SIGHT(RCXLB_LOOP_FULL + 1, 0)
 
 /* The address of what contains the member at this address; and of the member of what is there. */
 #define CONTAINER(address, type, member) ((address)-bpf_core_field_offset(struct type, member))

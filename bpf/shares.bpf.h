@@ -3,7 +3,7 @@
  * What those backends of a service have together that clients can go to, for the rules that compare with it. Added up
  * anew in passes over the members, a few of them with each connection and by each CPU for itself: nothing that is
  * counted here can drift, no CPU waits for another, and a connection costs the same with two members and with a
- * thousand; but for the first one after a second without any on its CPU, which adds up all.
+ * thousand; but for one in a second at most, which adds up all when too few came to do so.
  */
 #ifndef RCXLB_SHARES_BPF_H
 #define RCXLB_SHARES_BPF_H
@@ -30,11 +30,12 @@ struct rows_of {
 	__u16 found; /* out */
 };
 
+/* One of a single interface takes some of the clients: it has no part in what all share. */
 static __always_inline bool listens_for(struct bpf_sock *sk, __u32 family)
 {
 	struct tcp_sock *tcp;
 
-	if (sk->state != BPF_TCP_LISTEN)
+	if (sk->state != BPF_TCP_LISTEN || sk->bound_dev_if)
 		return false;
 	if (sk->family == AF_INET)
 		return family == AF_INET;

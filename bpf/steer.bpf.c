@@ -43,6 +43,22 @@ static __always_inline struct rcxlb_service *find_service(struct request *reques
 	return any;
 }
 
+/*
+ * What a worker says is a key of `services`, of whatever address family; or was one when its crew was started, before a
+ * reload put the any-address in its place.
+ */
+static __always_inline struct rcxlb_service *find_leg_service(struct request *request)
+{
+	struct rcxlb_service *exact = bpf_map_lookup_elem(&services, &request->local);
+
+	if (exact)
+		return exact;
+	endpoint_set_any(&request->any, endpoint_is_four(&request->local) ? AF_INET : AF_INET6);
+	request->any.port = request->local.port;
+	request->local = request->any;
+	return bpf_map_lookup_elem(&services, &request->local);
+}
+
 /* The second is for questions: they come from a process, which a connection may interrupt. */
 MAP(requests, PERCPU_ARRAY, 2, __u32, struct request, 0);
 
@@ -386,8 +402,7 @@ int steer(struct bpf_sk_lookup *ctx)
 		request->client = peer->client;
 		request->local = peer->service;
 	}
-	/* What a worker says is a key of `services`, and may be of the other address family. */
-	service = peer ? bpf_map_lookup_elem(&services, &request->local) : find_service(request);
+	service = peer ? find_leg_service(request) : find_service(request);
 	if (!service) {
 		count = asked ? NULL : exits_of(RCXLB_MAX_SERVICES);
 		COUNT(count, no_service);

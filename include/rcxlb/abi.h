@@ -297,6 +297,7 @@ enum rcxlb_loop_state {
 	RCXLB_LOOP_AWAY = 6,    /* has been computing without a break for too long */
 	RCXLB_LOOP_STILL = 7,   /* has got nothing done for too long */
 	RCXLB_LOOP_STOPPED = 8, /* by a signal, a debugger or a frozen cgroup */
+	RCXLB_LOOP_FULL = 9,    /* its accept queue is full: the kernel would drop the client's SYN */
 };
 
 /* A thread as the kernel knows it: the pointer is this thread only while the other two agree. */
@@ -590,7 +591,7 @@ struct rcxlb_listener {
 	__u16 family; /* AF_INET or AF_INET6 */
 	__u8 ipv4;    /* takes IPv4 clients */
 	__u8 ipv6;    /* takes IPv6 clients */
-	__u8 loop; /* enum rcxlb_loop_state, with RCXLB_BLOCKED_MS */
+	__u8 loop; /* enum rcxlb_loop_state, by the backend's blocked_ms */
 	__u8 unassignable;
 	__u8 unused[2];
 };

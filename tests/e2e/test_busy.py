@@ -203,6 +203,23 @@ def test_one_that_sleeps_over_its_queue_is_late(lab, rule):
     assert len(connections) == sum(lab.rcxlb.active(f"127.0.0.1:{port}") for port in PORTS)
 
 
+def overflows(lab):
+    """Connections that found an accept queue full."""
+    with lab.host.entered(), open("/proc/thread-self/net/netstat", encoding="ascii") as file:
+        names, values = (line.split() for line in list(file)[:2])
+    return int(values[names.index("ListenOverflows")])
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_nobody_is_sent_into_a_full_queue(lab, rule):
+    load(lab, rule)
+    lab.instance("i3002", 3002, "--never-accept", "--backlog", "1")
+    lab.instances(3001, 3003)
+    for _ in range(60):
+        lab.connect()
+    assert lab.rcxlb.active("127.0.0.1:3002") <= 2 and not overflows(lab)
+
+
 @pytest.mark.parametrize("how, counted", [("stopped", "spilled"), ("killed", "failovers")])
 def test_those_that_one_passed_over_would_have_had_are_counted_with_who_gets_them(lab, how, counted):
     """One that is blocked or full spills; of one that is absent others take over."""

@@ -77,9 +77,9 @@ def test_services_and_backends_as_json(lab):
         assert (entry.pop("tls"), entry.pop("http"), entry.pop("redirect")) == (False, False, "")
     assert services == {
         "default": {"listen": ["*:3000"], "hash": "tuple", "balance": "least", "load_factor": 1.25, "blocked_ms": 5,
-                    "slow_start_ms": 0, "backends": ["127.0.0.1:3001"]},
+                    "slow_start_ms": 0, "idle_ms": 3600000, "backends": ["127.0.0.1:3001"]},
         "sticky": {"listen": [f"{HOST4}:3100"], "hash": "client", "balance": "consistent", "load_factor": 1.25,
-                   "blocked_ms": 5, "slow_start_ms": 0, "backends": ["127.0.0.1:3002", "[::1]:3003"]},
+                   "blocked_ms": 5, "slow_start_ms": 0, "idle_ms": 3600000, "backends": ["127.0.0.1:3002", "[::1]:3003"]},
     }
 
 

@@ -37,6 +37,7 @@ static const char *const blocks[] = {
 	[RCXLB_LOOP_AWAY] = "its event loop has been computing without a break for too long",
 	[RCXLB_LOOP_STILL] = "its event loop has got nothing done for too long",
 	[RCXLB_LOOP_STOPPED] = "it is stopped, by a signal, a debugger or a frozen cgroup",
+	[RCXLB_LOOP_FULL] = "its accept queue is full",
 };
 
 #define KINDS (sizeof(verdicts) / sizeof(verdicts[0]))
@@ -108,7 +109,7 @@ static void print_step(const struct answer *answer, uint32_t i)
 	const char *turn = behind && !i ? "far behind   " : i == behind ? "hash's choice" : "then         ";
 
 	printf("  %s %s: %s", turn, address_of(answer, why->step[i].backend, text), explanations[verdict]);
-	if (verdict == RCXLB_BLOCKED && loop <= RCXLB_LOOP_STOPPED && blocks[loop])
+	if (verdict == RCXLB_BLOCKED && loop <= RCXLB_LOOP_FULL && blocks[loop])
 		printf(": %s", blocks[loop]);
 	if (verdict == RCXLB_LOADED)
 		printf(" (%u of %llu)", why->step[i].active, (unsigned long long)why->active);

@@ -4,6 +4,7 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <string.h>
 
 #include "dataplane/dataplane.h"
 #include "dataplane/handle.h"
@@ -66,6 +67,7 @@ static int attach(struct change *change, struct error *error)
 			wish.xdp = xdp_choice_of(former.entry.mode);
 		if (former.had && interface_is_met(change->dataplane, former.index, &former.entry, &wish))
 			continue;
+		strcpy(former.entry.name, wish.name); /* it may have been renamed since */
 		change->former[change->formers++] = former;
 		err = interface_attach(change->dataplane, wish.name, wish.xdp, error);
 	}

@@ -233,9 +233,12 @@ static int say_why(const char *name, enum xdp_choice xdp, int err, struct error 
 				strerror(-err));
 }
 
-/* An index is never used again while this host runs: a note whose interface is no more tells nothing, and has no guard.
+/*
+ * Puts right what is noted of interfaces that were renamed, and forgets those that are no more when another one has
+ * their name, or when `all` shall go. Else one stays: it may be in another network namespace, with the guard, and come
+ * back.
  */
-static void forget_gone(struct dataplane *dataplane)
+static void follow_names(struct dataplane *dataplane, bool all)
 {
 	uint32_t index[RCXLB_MAX_INTERFACES], *former = NULL, count = 0;
 	int map = dataplane->map[MAP_interfaces];
@@ -245,14 +248,29 @@ static void forget_gone(struct dataplane *dataplane)
 	while (count < RCXLB_MAX_INTERFACES && !bpf_map_get_next_key(map, former, &index[count]))
 		former = &index[count++];
 	for (uint32_t i = 0; i < count; i++) {
+		if (bpf_map_lookup_elem(map, &index[i], &entry))
+			continue;
 		if (!if_indextoname(index[i], name)) {
-			if (errno == ENXIO)
+			if (errno == ENXIO && (all || if_nametoindex(entry.name)))
 				bpf_map_delete_elem(map, &index[i]);
-		} else if (!bpf_map_lookup_elem(map, &index[i], &entry) && strcmp(entry.name, name)) {
-			strcpy(entry.name, name); /* it was renamed */
+		} else if (strcmp(entry.name, name)) {
+			strcpy(entry.name, name);
 			bpf_map_update_elem(map, &index[i], &entry, BPF_EXIST);
 		}
 	}
+}
+
+/* The note of an interface, for which others make room that are no more. */
+static int note(struct dataplane *dataplane, uint32_t index, const struct rcxlb_interface *entry)
+{
+	int map = dataplane->map[MAP_interfaces], err;
+
+	follow_names(dataplane, false);
+	err = bpf_map_update_elem(map, &index, entry, BPF_ANY);
+	if (err != -E2BIG)
+		return err;
+	follow_names(dataplane, true);
+	return bpf_map_update_elem(map, &index, entry, BPF_ANY);
 }
 
 /*
@@ -270,12 +288,11 @@ int interface_attach(struct dataplane *dataplane, const char *name, enum xdp_cho
 	if (err < 0)
 		return err;
 	index = err;
-	forget_gone(dataplane);
 	tell_libxdp_where(&dataplane->place);
 	entry.mode = xdp == XDP_OFF ? RCXLB_XDP_NONE : xdp == XDP_SKB ? RCXLB_XDP_SKB : RCXLB_XDP_NATIVE;
 	strcpy(entry.name, name);
 	noted = !bpf_map_lookup_elem(map, &index, &former);
-	err = bpf_map_update_elem(map, &index, &entry, BPF_ANY);
+	err = note(dataplane, index, &entry);
 	if (err)
 		return failed_in_kernel(error, err, "no room for interface '%s', there are %d already: %s", name,
 					RCXLB_MAX_INTERFACES, strerror(-err));
@@ -283,6 +300,8 @@ int interface_attach(struct dataplane *dataplane, const char *name, enum xdp_cho
 	if (err) {
 		if (noted) /* it is there: who unloads has to know of it */
 			bpf_map_update_elem(map, &index, &former, BPF_ANY);
+		else
+			bpf_map_delete_elem(map, &index);
 		return say_why(name, xdp, err, error);
 	}
 	if (xdp != XDP_OFF)
