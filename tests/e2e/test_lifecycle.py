@@ -183,16 +183,17 @@ def test_a_second_load_that_fails_changes_nothing(lab):
 
 def test_an_interface_that_was_made_anew_is_one(lab):
     lab.load()
-    for _ in range(3):
+    for again in range(3):
+        if again:
+            lab.host.ip("link del other")
         lab.host.ip("link add other type veth peer name another")
         lab.rcxlb("load", "other", "--no-agent")
         assert sorted(entry["name"] for entry in lab.rcxlb.status()["interfaces"]) == ["eth0", "other"]
-        lab.host.ip("link del other")
-    lab.host.ip("link add former type veth peer name another")
+    lab.host.ip("link add former type veth peer name third")
     lab.rcxlb("load", "former", "--no-agent")
     lab.host.ip("link set former name present")
     lab.rcxlb("load", "eth0", "--xdp", "skb", "--no-agent")
-    assert sorted(entry["name"] for entry in lab.rcxlb.status()["interfaces"]) == ["eth0", "present"]
+    assert sorted(entry["name"] for entry in lab.rcxlb.status()["interfaces"]) == ["eth0", "other", "present"]
 
 
 def test_a_guard_that_somebody_took_off_is_attached_again(lab):

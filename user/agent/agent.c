@@ -188,6 +188,10 @@ int agent_run(bool foreground, int ready, struct error *error)
 	struct agent agent = { .lock = -1, .supervisor = { -1, -1 }, .manager = -1, .foreground = foreground };
 	int err = open_all(&agent, foreground, error);
 
+	if (err == -EINTR && foreground) { /* it was asked to end before it had begun, and does */
+		close_all(&agent);
+		return 0;
+	}
 	if (!err)
 		err = sandbox_enter(SANDBOX_AGENT, error);
 	if (!err)

@@ -398,9 +398,7 @@ static void permit_lacks(struct crew *crew, enum crew_reason reason)
 /* Also by workers whose supervisor ended before they were in charge. */
 static uint32_t unused_number(const struct crew *crew)
 {
-	uint32_t greatest = staff_greatest(watch_dataplane(crew->means->watch));
-
-	return (greatest > crew->before ? greatest : crew->before) + 1;
+	return staff_greatest(watch_dataplane(crew->means->watch), crew->before) + 1;
 }
 
 int crew_start(const struct crew_means *means, const struct model *model, const struct crew *former,

@@ -58,14 +58,16 @@ static int open_log(struct output *output)
 	int flags = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
 	int fd = open(output->path, flags, MODE_OF_LOGS);
 	struct stat file;
+	bool known;
 
 	if (fd < 0) {
 		complain(output, "open", errno == ELOOP ? "it is a symbolic link" : strerror(errno));
 		return -1;
 	}
-	if (!fstat(fd, &file) && (!S_ISREG(file.st_mode) || file.st_nlink <= 1))
+	known = !fstat(fd, &file);
+	if (known && (!S_ISREG(file.st_mode) || file.st_nlink <= 1))
 		return fd;
-	complain(output, "open", "the file has another name as well, by a hard link");
+	complain(output, "open", known ? "the file has another name as well, by a hard link" : strerror(errno));
 	close(fd);
 	return -1;
 }

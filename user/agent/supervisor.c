@@ -34,12 +34,13 @@
 #define RETRY_NS  2000000000ull /* after a crew could not be started, or a change not be completed */
 #define BURY_NS	  2000000000ull /* between looks for workers that are no more */
 #define LOCATE_NS 2000000000ull /* between looks where addresses are */
+#define BUSY_NS	  500000000ull	/* until the next one, when somebody had the lock */
 #define ROTATE_NS (12 * 3600 * 1000000000ull)
 
 struct supervisor {
 	struct crew_means means;
 	struct model *model, *spare; /* as published last; room for the next one */
-	struct ticket_keys keys;     /* of session tickets */
+	struct ticket_keys *keys;    /* of session tickets: in memory that is empty in whoever is forked */
 	uint32_t keys_version;
 	struct work_tickets *tickets; /* a copy of these for the workers: what is there is not believed */
 	struct recorders recorders;   /* of access logs */
@@ -66,8 +67,8 @@ static void rotate_tickets(struct supervisor *supervisor)
 
 	if (getrandom(&key, sizeof(key), 0) != sizeof(key))
 		return;
-	ticket_keys_rotate(&supervisor->keys, &key);
-	work_publish_tickets(supervisor->tickets, ++supervisor->keys_version, &supervisor->keys);
+	ticket_keys_rotate(supervisor->keys, &key);
+	work_publish_tickets(supervisor->tickets, ++supervisor->keys_version, supervisor->keys);
 	OPENSSL_cleanse(&key, sizeof(key));
 	supervisor->rotated = clock_ns(CLOCK_MONOTONIC);
 }
@@ -205,8 +206,8 @@ static void follow_addresses(struct supervisor *supervisor)
 	if (backend == end)
 		return;
 	err = dataplane_relocate(&error);
-	if (err == -EAGAIN)
-		supervisor->located = 0;
+	if (err == -EAGAIN) /* sooner than else, and not at each look: it asks the kernel for each backend */
+		supervisor->located = now - LOCATE_NS + BUSY_NS;
 	else if (err)
 		log_line("%s", error.text);
 	else
@@ -318,6 +319,18 @@ static int open_watch(struct supervisor *supervisor, struct error *error)
 	return err;
 }
 
+/* Whoever is forked has none of them: workers get those that hold, in memory from which the others vanish. */
+static struct ticket_keys *own_keys(void)
+{
+	struct ticket_keys *keys =
+	    mmap(NULL, sizeof(*keys), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (keys == MAP_FAILED || madvise(keys, sizeof(*keys), MADV_WIPEONFORK))
+		return NULL;
+	madvise(keys, sizeof(*keys), MADV_DONTDUMP);
+	return keys;
+}
+
 static int begin(struct supervisor *supervisor, struct error *error)
 {
 	int err = open_watch(supervisor, error);
@@ -329,7 +342,8 @@ static int begin(struct supervisor *supervisor, struct error *error)
 	supervisor->tickets =
 	    mmap(NULL, sizeof(*supervisor->tickets), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	supervisor->means.challenges = webroot_new();
-	if (!supervisor->means.challenges || !supervisor->model || !supervisor->spare ||
+	supervisor->keys = own_keys();
+	if (!supervisor->means.challenges || !supervisor->keys || !supervisor->model || !supervisor->spare ||
 	    supervisor->tickets == MAP_FAILED)
 		return failed(error, -ENOMEM, "out of memory");
 	supervisor->means.tickets = supervisor->tickets;

@@ -148,7 +148,8 @@ static void on_look(evutil_socket_t fd, short what, void *context)
 		event_base_loopbreak(running->base);
 }
 
-/* Each connection to an instance has an entry in `peers`: who got none would be refused. */
+/* Each connection to an instance has an entry in `peers`: who got none would be refused. A crew that drains has some
+ * too. */
 static void fit_into_peers(struct worker_limits *limits, uint32_t workers)
 {
 	uint32_t room = RCXLB_MAX_PEERS / (workers ? workers : 1);

@@ -8,6 +8,8 @@
 
 #include "dataplane/handle.h"
 
+#define CREWS_AHEAD 1024 /* that were started and never in charge: far more than there can be */
+
 #define BATCH 4096 /* entries of `peers`: more than ever share a bucket of the hash */
 
 /* Process ids of workers, in ascending order. */
@@ -110,14 +112,15 @@ uint32_t staff_in_charge(const struct dataplane *dataplane)
 	return count;
 }
 
-uint32_t staff_greatest(const struct dataplane *dataplane)
+uint32_t staff_greatest(const struct dataplane *dataplane, uint32_t least)
 {
-	uint32_t pid, *former = NULL, greatest = 0;
+	uint32_t pid, *former = NULL, greatest = least;
 	struct rcxlb_worker worker = {};
 
 	while (!bpf_map_get_next_key(dataplane->map[MAP_staff], former, &pid)) {
 		former = &pid;
-		if (!bpf_map_lookup_elem(dataplane->map[MAP_staff], &pid, &worker) && worker.crew > greatest)
+		if (!bpf_map_lookup_elem(dataplane->map[MAP_staff], &pid, &worker) && worker.crew > greatest &&
+		    worker.crew - least <= CREWS_AHEAD)
 			greatest = worker.crew;
 	}
 	return greatest;

@@ -18,8 +18,11 @@ int staff_bury(struct dataplane *dataplane, bool (*lives)(uint32_t pid, uint64_t
 /* How many workers of the crew in charge there are. */
 uint32_t staff_in_charge(const struct dataplane *dataplane);
 
-/* The greatest number of a crew that there is a worker of, be it in charge or not. */
-uint32_t staff_greatest(const struct dataplane *dataplane);
+/*
+ * The greatest number of a crew that there is a worker of, be it in charge or not, from `least` on. Workers say it
+ * themselves: a number that cannot have been reached is not believed.
+ */
+uint32_t staff_greatest(const struct dataplane *dataplane, uint32_t least);
 
 /* Fills in what the facts say of workers and their clients. */
 int staff_facts(const struct dataplane *dataplane, struct facts *to, struct error *error);
