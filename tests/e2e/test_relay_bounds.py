@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What a worker's connections may cost: time, memory, descriptors, and instances that cannot be had."""
+import contextlib
 import os
 import select
 import socket
@@ -164,10 +165,10 @@ def test_an_instance_that_is_not_there_is_passed_over(place, identity, kind):
 
 def test_a_client_with_no_instance_at_all_is_reset(place):
     worker = place.worker(backends=[3001, 3002])
-    client = place.connect()
-    assert was_reset(client)
+    with contextlib.suppress(ConnectionResetError):  # which may come before connect() has returned
+        assert was_reset(place.connect())
+    worker.await_counter("unserved", 1)
     worker.await_counter("open", 0)
-    assert worker["unserved"] == 1
     assert worker["connects_retried"] == 1
     assert worker["connects_failed"] == worker["ended"] == 2
 
