@@ -25,17 +25,21 @@ static __always_inline struct rcxlb_exits *exits_of(__u32 service)
 	return bpf_map_lookup_elem(&exits, &service);
 }
 
+static __always_inline struct rcxlb_service *find_any(struct request *request, __u32 family)
+{
+	endpoint_set_any(&request->any, family);
+	request->any.port = request->local.port;
+	return bpf_map_lookup_elem(&services, &request->any);
+}
+
 /*
  * By exact address, else by the any-address of the family; asked for in the order that most often needs one look-up.
  * `request->local` becomes the key that was found.
  */
 static __always_inline struct rcxlb_service *find_service(struct request *request)
 {
-	struct rcxlb_service *any, *exact;
+	struct rcxlb_service *any = find_any(request, request->family), *exact;
 
-	endpoint_set_any(&request->any, request->family);
-	request->any.port = request->local.port;
-	any = bpf_map_lookup_elem(&services, &request->any);
 	exact = any && !(any->flags & RCXLB_SERVICE_PIERCED) ? NULL : bpf_map_lookup_elem(&services, &request->local);
 	if (exact)
 		return exact;
@@ -49,14 +53,13 @@ static __always_inline struct rcxlb_service *find_service(struct request *reques
  */
 static __always_inline struct rcxlb_service *find_leg_service(struct request *request)
 {
-	struct rcxlb_service *exact = bpf_map_lookup_elem(&services, &request->local);
+	struct rcxlb_service *exact = bpf_map_lookup_elem(&services, &request->local), *any;
 
 	if (exact)
 		return exact;
-	endpoint_set_any(&request->any, endpoint_is_four(&request->local) ? AF_INET : AF_INET6);
-	request->any.port = request->local.port;
+	any = find_any(request, endpoint_is_four(&request->local) ? AF_INET : AF_INET6);
 	request->local = request->any;
-	return bpf_map_lookup_elem(&services, &request->local);
+	return any;
 }
 
 /* The second is for questions: they come from a process, which a connection may interrupt. */
