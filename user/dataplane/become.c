@@ -84,11 +84,9 @@ static bool is_wished(const struct change *change, uint32_t index)
 
 static int detach_others(struct change *change, struct error *error)
 {
-	uint32_t index[RCXLB_MAX_INTERFACES], *former = NULL, count = 0;
-	int map = change->dataplane->map[MAP_interfaces], err = 0;
+	uint32_t index[RCXLB_MAX_INTERFACES], count = interfaces_noted(change->dataplane, index);
+	int err = 0;
 
-	while (count < RCXLB_MAX_INTERFACES && !bpf_map_get_next_key(map, former, &index[count]))
-		former = &index[count++];
 	for (uint32_t i = 0; i < count && !err; i++)
 		if (!is_wished(change, index[i]))
 			err = interface_detach(change->dataplane, index[i], error);

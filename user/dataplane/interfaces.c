@@ -233,6 +233,16 @@ static int say_why(const char *name, enum xdp_choice xdp, int err, struct error 
 				strerror(-err));
 }
 
+uint32_t interfaces_noted(const struct dataplane *dataplane, uint32_t to[RCXLB_MAX_INTERFACES])
+{
+	uint32_t *former = NULL, count = 0;
+
+	while (count < RCXLB_MAX_INTERFACES &&
+	       !bpf_map_get_next_key(dataplane->map[MAP_interfaces], former, &to[count]))
+		former = &to[count++];
+	return count;
+}
+
 /*
  * Puts right what is noted of interfaces that were renamed, and forgets those that are no more when another one has
  * their name, or when `all` shall go. Else one stays: it may be in another network namespace, with the guard, and come
@@ -240,13 +250,11 @@ static int say_why(const char *name, enum xdp_choice xdp, int err, struct error 
  */
 static void follow_names(struct dataplane *dataplane, bool all)
 {
-	uint32_t index[RCXLB_MAX_INTERFACES], *former = NULL, count = 0;
+	uint32_t index[RCXLB_MAX_INTERFACES], count = interfaces_noted(dataplane, index);
 	int map = dataplane->map[MAP_interfaces];
 	struct rcxlb_interface entry;
 	char name[IF_NAMESIZE];
 
-	while (count < RCXLB_MAX_INTERFACES && !bpf_map_get_next_key(map, former, &index[count]))
-		former = &index[count++];
 	for (uint32_t i = 0; i < count; i++) {
 		if (bpf_map_lookup_elem(map, &index[i], &entry))
 			continue;

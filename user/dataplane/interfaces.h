@@ -17,6 +17,9 @@ int interface_index(const char *name, struct error *error);
  */
 int interface_attach(struct dataplane *dataplane, const char *name, enum xdp_choice xdp, struct error *error);
 
+/* Indices of the interfaces that are noted. Returns how many. */
+uint32_t interfaces_noted(const struct dataplane *dataplane, uint32_t to[RCXLB_MAX_INTERFACES]);
+
 /* Is the guard on that interface as it was noted, with that name, and does that meet the wish? */
 bool interface_is_met(struct dataplane *dataplane, uint32_t index, const struct rcxlb_interface *noted,
 		      const struct xdp_wish *wish);

@@ -258,12 +258,10 @@ static int replace_program(struct dataplane *dataplane, struct bpf_program *prog
 /* The guard again on all interfaces that have it, as it was. */
 static int replace_guards(struct dataplane *dataplane, struct error *error)
 {
-	uint32_t index[RCXLB_MAX_INTERFACES], *former = NULL, count = 0;
+	uint32_t index[RCXLB_MAX_INTERFACES], count = interfaces_noted(dataplane, index);
 	struct rcxlb_interface entry;
 	int map = dataplane->map[MAP_interfaces], err = 0;
 
-	while (count < RCXLB_MAX_INTERFACES && !bpf_map_get_next_key(map, former, &index[count]))
-		former = &index[count++];
 	for (uint32_t i = 0; i < count && !err; i++) {
 		if (bpf_map_lookup_elem(map, &index[i], &entry) || entry.mode == RCXLB_XDP_NONE)
 			continue;
