@@ -11,16 +11,17 @@
 
 #include "cmd/certificates.h"
 #include "config/tree.h"
+#include "core/others.h"
 #include "proxy/http_page.h"
 
 /* Whoever can write the file decides where the host's clients go. */
 static void warn_of_others(const char *path, const struct stat *stat)
 {
-	if (stat->st_uid && stat->st_uid != geteuid())
+	if (others_own(stat, geteuid()))
 		fprintf(stderr,
 			"rcxlb: warning: %s belongs to the user %u, who can change it at any time; see: chown root\n",
 			path, (unsigned int)stat->st_uid);
-	else if (stat->st_mode & S_IWOTH || (stat->st_mode & S_IWGRP && stat->st_gid))
+	else if (others_may_write(stat))
 		fprintf(stderr, "rcxlb: warning: %s can be written by others (mode %04o); see: chmod go-w\n", path,
 			(unsigned int)(stat->st_mode & 07777));
 }
@@ -28,8 +29,7 @@ static void warn_of_others(const char *path, const struct stat *stat)
 /* Whoever knows the key can send all of his connections to one instance. */
 static void warn_of_readers(const char *path, const struct stat *stat, const struct model *model)
 {
-	if ((model->hash_key[0] | model->hash_key[1]) &&
-	    (stat->st_mode & S_IROTH || (stat->st_mode & S_IRGRP && stat->st_gid)))
+	if ((model->hash_key[0] | model->hash_key[1]) && others_may_read(stat))
 		fprintf(stderr,
 			"rcxlb: warning: %s holds the hash key, a secret, and can be read by others (mode %04o); see: "
 			"chmod go-r\n",
@@ -154,10 +154,7 @@ static void warn_of_folder(const char *folder)
 {
 	struct stat stat_of;
 
-	if (stat(folder, &stat_of))
-		return;
-	if ((stat_of.st_uid && stat_of.st_uid != geteuid()) || stat_of.st_mode & S_IWOTH ||
-	    (stat_of.st_mode & S_IWGRP && stat_of.st_gid))
+	if (!stat(folder, &stat_of) && (others_own(&stat_of, geteuid()) || others_may_write(&stat_of)))
 		fprintf(stderr,
 			"rcxlb: warning: %s, where an access log is written, can be written by others than root; see: "
 			"chown root, chmod go-w\n",

@@ -20,6 +20,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "core/others.h"
+
 #define BPFFS "/sys/fs/bpf"
 #define PINS  BPFFS "/rcxlb"
 #define RUN   "/run/rcxlb"
@@ -167,7 +169,7 @@ static int check_run(const struct place *place, struct error *error)
 		return failed(error, -errno, "cannot look at %s: %s", place->run, strerror(errno));
 	if (!S_ISDIR(stat_of.st_mode))
 		return failed(error, -ENOTDIR, "%s is no folder; remove it, or set RCXLB_RUN_DIR", place->run);
-	if (stat_of.st_uid && stat_of.st_uid != geteuid())
+	if (others_own(&stat_of, geteuid()))
 		return failed(error, -EPERM,
 			      "the folder %s belongs to the user %u; remove it, or set RCXLB_RUN_DIR to one of root's",
 			      place->run, (unsigned int)stat_of.st_uid);

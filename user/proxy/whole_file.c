@@ -8,14 +8,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/others.h"
+
 /* Whoever reads it may do more than those who could say what is in it. */
 static int check_ours(const char *what, const char *path, const struct stat *st, struct error *error)
 {
-	if (st->st_uid && st->st_uid != geteuid())
+	if (others_own(st, geteuid()))
 		return failed(error, -EPERM,
 			      "%s %s belongs to the user %u, who can change it at any time: run chown root %s", what,
 			      path, (unsigned int)st->st_uid, path);
-	if (st->st_mode & S_IWOTH || (st->st_mode & S_IWGRP && st->st_gid))
+	if (others_may_write(st))
 		return failed(error, -EPERM, "%s %s can be written by others (mode %04o): run chmod go-w %s", what,
 			      path, (unsigned int)(st->st_mode & 07777), path);
 	return 0;
