@@ -13,14 +13,6 @@
 
 #define ENDED 7 /* how the process ends that was told to */
 
-#ifdef __has_feature
-#define WATCHED __has_feature(address_sanitizer)
-#elif defined(__SANITIZE_ADDRESS__)
-#define WATCHED 1
-#else
-#define WATCHED 0
-#endif
-
 static void end(void)
 {
 	_exit(ENDED);

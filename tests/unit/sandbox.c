@@ -252,14 +252,6 @@ static bool may(enum sandbox_role role, int (*attempt)(void))
 	return WEXITSTATUS(status) == 0;
 }
 
-#ifdef __has_feature
-#define WATCHED __has_feature(address_sanitizer)
-#elif defined(__SANITIZE_ADDRESS__)
-#define WATCHED 1
-#else
-#define WATCHED 0
-#endif
-
 static void skip_where_it_says_nothing(void)
 {
 	const char *why = WATCHED ? "AddressSanitizer asks the kernel for more than the sandbox lets in" : NULL;

@@ -12,6 +12,15 @@
 #include <string.h>
 #include <cmocka.h>
 
+/* By AddressSanitizer. */
+#ifdef __has_feature
+#define WATCHED __has_feature(address_sanitizer)
+#elif defined(__SANITIZE_ADDRESS__)
+#define WATCHED 1
+#else
+#define WATCHED 0
+#endif
+
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Fails the test and says which row of a table it was. */

@@ -14,8 +14,9 @@ bool process_lives(uint32_t pid, uint64_t started);
 
 /*
  * From now on SIGTERM does nothing, but from process 1, which sends it to all that is left when the machine goes down and
- * then waits: that calls `end`, as a signal handler. (So does `systemctl kill`, which means all processes of a unit.) From outside of this PID namespace it does nothing either: nobody
- * knows who that is, and a container's own process 1 ends first.
+ * then waits: that calls `end`, as a signal handler. (So does `systemctl kill`, which means all processes of a unit.) From
+ * outside of this PID namespace it does nothing either: nobody knows who that is, and a container's own process 1 ends
+ * first.
  */
 void process_end_by_first(void (*end)(void));
 

@@ -144,11 +144,11 @@ static void follow_listeners(struct supervisor *supervisor)
 	}
 }
 
-/* Once, however often it is tried again. */
-static void tell_once(struct error *told, const char *what)
+/* What is wrong, and what follows: once, however often it is tried again. */
+static void tell_once(struct error *told, const char *what, const char *consequence)
 {
 	if (what[0] && strcmp(what, told->text))
-		log_line("%s", what);
+		log_line("%s%s", what, consequence);
 	error_set(told, "%s", what);
 }
 
@@ -166,7 +166,7 @@ static void complete_change(struct supervisor *supervisor)
 		return;
 	if (err)
 		supervisor->unfinished = now + RETRY_NS;
-	tell_once(&supervisor->refused, err ? error.text : "");
+	tell_once(&supervisor->refused, err ? error.text : "", "");
 }
 
 static void follow_model(struct supervisor *supervisor)
@@ -229,12 +229,9 @@ static void follow_files(struct supervisor *supervisor)
 	become_stale(supervisor, CREW_FILES);
 }
 
-/* Once, however often it is tried again. */
 static void complain(struct supervisor *supervisor, const char *why)
 {
-	if (why[0] && strcmp(why, supervisor->said.text))
-		log_line("%s; workers go on with what they have, and it is tried again", why);
-	error_set(&supervisor->said, "%s", why);
+	tell_once(&supervisor->said, why, "; workers go on with what they have, and it is tried again");
 }
 
 /* The former crew ends by itself when it sees this one in charge; or it goes on. */
@@ -286,7 +283,7 @@ static void look(struct supervisor *supervisor)
 	follow_addresses(supervisor);
 	follow_files(supervisor);
 	recorders_follow(&supervisor->recorders, supervisor->model, &error);
-	tell_once(&supervisor->unrecorded, error.text);
+	tell_once(&supervisor->unrecorded, error.text, "");
 	webroot_look(supervisor->means.challenges, supervisor->model, &supervisor->lacked);
 	change_crew(supervisor);
 	bury_dead(supervisor, crew_reap(supervisor->crew)); /* before others have their addresses */

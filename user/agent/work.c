@@ -148,8 +148,10 @@ static void on_look(evutil_socket_t fd, short what, void *context)
 		event_base_loopbreak(running->base);
 }
 
-/* Each connection to an instance has an entry in `peers`: who got none would be refused. A crew that drains has some
- * too. */
+/*
+ * Each connection to an instance has an entry in `peers`: who got none would be refused. What a crew that drains has
+ * there is not counted.
+ */
 static void fit_into_peers(struct worker_limits *limits, uint32_t workers)
 {
 	uint32_t room = RCXLB_MAX_PEERS / (workers ? workers : 1);

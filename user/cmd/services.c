@@ -357,8 +357,7 @@ static const struct option_spec options[] = {
 	  "add: time until a backend that comes has its full share of new clients; 0 if not given", false },
 	{ "--idle-ms", NULL, "MS",
 	  "add: a connection that a worker relays is ended when no byte has come either way for so long, 1 to "
-	  "604800000; "
-	  "3600000 if not given",
+	  "604800000; 3600000 if not given",
 	  false },
 	{ "--certificate", NULL, "FILE",
 	  "add: it ends TLS with this certificate (PEM); may be repeated: a client gets the one that it asks for",
