@@ -51,6 +51,7 @@ PROXY_WORKER := $(BUILD)/tests/proxy/worker
 
 # The instance of the end-to-end tests.
 TEST_INSTANCE := $(BUILD)/tests/e2e/instance
+UNFILTERED := $(BUILD)/tests/e2e/unfiltered.so
 # The HTTP/1 core for tests in other languages.
 HTTP1_DRIVER := $(BUILD)/tests/http1/driver
 # Fuzz programs: one source each, with the pure parts built anew under the sanitizers.
@@ -94,7 +95,7 @@ $(SKELETON): $(BUILD)/rcxlb.bpf.o
 	$(Q)mv $@.new $@
 
 
-test-programs: $(UNIT_TESTS) $(MODEL) $(PROXY_WORKER) $(TEST_INSTANCE) $(HTTP1_DRIVER)
+test-programs: $(UNIT_TESTS) $(MODEL) $(PROXY_WORKER) $(TEST_INSTANCE) $(UNFILTERED) $(HTTP1_DRIVER)
 
 $(MODEL): $(MODEL_OBJECTS) $(PARTS)
 	$(call say,LINK,$@)
@@ -115,6 +116,12 @@ $(TEST_INSTANCE): tests/e2e/instance.c
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $<
+
+# With no sanitizer: it is for valgrind.
+$(UNFILTERED): tests/e2e/unfiltered.c
+	@mkdir -p $(@D)
+	$(call say,TEST,$@)
+	$(Q)$(CC) $(CPPFLAGS) -std=gnu2x -g $(OPTIMIZE) $(WARNINGS) -fPIC -shared -o $@ $<
 
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(FUZZ_SOURCES) $(wildcard user/core/*.h user/config/*.h user/proxy/http1_*.h user/proxy/proxy_header.h tests/http1/*.h include/rcxlb/*.h)
 	@mkdir -p $(@D)

@@ -1,33 +1,19 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The agent under valgrind, with its sandbox: everything that a check may meet, followers, metrics, changes."""
-import shutil
-import signal
-import subprocess
-
 import pytest
 
-from harness import agent, settings
+from harness import agent, watched
 from harness.agent import AUTO, HTTP, Follower
 from harness.moods import Moody
 from harness.poll import wait_until
-from harness.settings import ROOT
 
-VALGRIND = ["valgrind", "-q", "--vgdb=no", "--error-exitcode=99", "--leak-check=full",
-            "--errors-for-leak-kinds=definite,indirect,possible",
-            f"--suppressions={ROOT / 'tests/e2e/valgrind.supp'}"]
 MOODS = ["200", "503", "silent", "drip", "close", "reset", "garbage", "head 100", "interim 200", "only /livez"]
 QUESTIONS = [(b"GET /metrics HTTP/1.0\r\n\r\n", b" 200"), (b"HEAD /metrics HTTP/1.1\r\n\r\nGET", b" 200"),
              (b"POST /x HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", b" 405"), (b"GET /\n", b" 400")]
-SECONDS = 60
+
+pytestmark = watched.MARKS
 
 
-def is_sanitized():
-    return b"__asan_init" in settings.BINARY.read_bytes()
-
-
-@pytest.mark.skipif(not shutil.which("valgrind"), reason="valgrind is not installed")
-@pytest.mark.skipif(bool(settings.WRAPPER) or is_sanitized(), reason="it is watched by something else already")
-@pytest.mark.skipif(settings.OTHER_KERNEL, reason="what is watched is user space, the same on every kernel")
 @pytest.mark.parametrize("kind", [HTTP, AUTO])
 def test_no_error_and_no_leak(lab, kind):
     moody = Moody(lab, 3001, 3000 + len(MOODS))
@@ -36,14 +22,7 @@ def test_no_error_and_no_leak(lab, kind):
     lab.load()
     agent.set_check(lab, kind=kind, interval=300, timeout=600)
     lab.rcxlb("backends", "add", f"127.0.0.1:3001-{moody.last + 2}")
-    log = lab.folder / "log"
-    with log.open("w", encoding="utf-8") as stderr:
-        process = subprocess.Popen(
-            lab.host.command(*VALGRIND, settings.BINARY, "load", "eth0", "--foreground"),
-            env=lab.rcxlb.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr,
-        )
-    try:
-        wait_until(lambda: "started, process" in log.read_text("utf-8"), "it works", 20)
+    with watched.watched(lab, "eth0"):
         with Follower(lab, "--connections") as follower:
             assert not lab.refused()
             follower.await_event(event="connection")
@@ -54,14 +33,8 @@ def test_no_error_and_no_leak(lab, kind):
             follower.await_event(event="drained", seconds=20)
             for question, status in QUESTIONS:
                 with lab.host.socket() as sock, lab.host.socket() as idle:
-                    sock.settimeout(SECONDS)
+                    sock.settimeout(watched.SECONDS)
                     sock.connect(("127.0.0.1", 9465))
                     idle.connect(("127.0.0.1", 9465))
                     sock.sendall(question)
                     assert status in sock.recv(20)
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=SECONDS)
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == 0, log.read_text("utf-8")[-4000:]
