@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * What those backends of a service have together that clients can go to, for the rules that compare with it. Added up
- * anew in passes over the members, a few of them with each connection and by each CPU for itself: nothing that is
- * counted here can drift, no CPU waits for another, and a connection costs the same with two members and with a
- * thousand; but for one in a second at most, which adds up all when too few came to do so.
+ * anew in passes over the members, a few of them with each connection (of many, one) and by each CPU for itself: nothing
+ * that is counted here can drift, no CPU waits for another, and a connection costs no more with a thousand members than
+ * with two; but for one in a second at most, which adds up all when too few came to do so.
  */
 #ifndef RCXLB_SHARES_BPF_H
 #define RCXLB_SHARES_BPF_H
@@ -16,6 +16,7 @@
 #define SHARE_FRESH_NS 1000000ull
 #define SHARE_STALE_NS 1000000000ull /* then what was added up says nothing any more: all are asked at once */
 #define SHARE_MEMBERS  4	      /* with one connection */
+#define SHARE_FEW      64	      /* of more than so many one: their memory is in no cache */
 
 struct pass {
 	const struct rcxlb_table *table;
@@ -140,6 +141,14 @@ static __always_inline __u32 emptiest_of(const struct rcxlb_share *share, const 
 	return at < table->members && at < RCXLB_MAX_BACKENDS ? table->member[at] : RCXLB_NO_BACKEND;
 }
 
+/* How many members are added up with this connection. */
+static __always_inline __u32 share_step(const struct rcxlb_table *table, bool stale)
+{
+	if (stale)
+		return RCXLB_MAX_BACKENDS;
+	return table->members > SHARE_FEW ? 1 : SHARE_MEMBERS;
+}
+
 /* Completes the rule by what there is at the moment. Returns the backend that is far behind, or RCXLB_NO_BACKEND. */
 static __noinline __u32 share_of(__u32 service, __u32 family, const struct rcxlb_table *table, struct rcxlb_rule *rule,
 				 __u64 now)
@@ -157,7 +166,7 @@ static __noinline __u32 share_of(__u32 service, __u32 family, const struct rcxlb
 	if (stale)
 		share_restart(share);
 	if (now - share->renewed > SHARE_FRESH_NS) {
-		bpf_loop(stale ? RCXLB_MAX_BACKENDS : SHARE_MEMBERS, share_add, &pass, 0);
+		bpf_loop(share_step(table, stale), share_add, &pass, 0);
 		if (share->next_member >= table->members)
 			share_renew(share, rule, now);
 	}
