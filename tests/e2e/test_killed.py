@@ -8,12 +8,12 @@ import time
 
 import pytest
 
-from harness.kernel import held_by, still_there, xdp_attached
+from harness.kernel import Held, bpftool, dispatchers, held_by, still_there, xdp_attached
 from harness.kinds import start
 from harness.lab import HOST4
 from harness.poll import wait_until
 from harness.rcxlb import Rcxlb, configured
-from harness.refusing import CAN_KILL_AT_RMDIR, ITER_CREATE, PROG_LOAD, killing, killing_at_rmdir
+from harness.refusing import CAN_KILL_AT_REMOVAL, ITER_CREATE, PROG_LOAD, killing, killing_at
 from harness.settings import BINARY, COMMAND_SECONDS, OTHER_BINARY, scaled
 
 OPEN = 100
@@ -100,6 +100,13 @@ def test_killed_while_loading_again(lab):
     assert_all_echo(connections)
 
 
+def guard_of(held):
+    """The guard, with its link, and without the maps, which it shares."""
+    programs = frozenset(entry["id"] for entry in bpftool("prog") if entry["id"] in held.programs and entry["type"] == "ext")
+    links = frozenset(entry["id"] for entry in bpftool("link") if entry.get("prog_id") in programs)
+    return Held(frozenset(), programs, links)
+
+
 def killed_by_the_kernel(lab, before, *words):
     with lab.host.entered():
         done = subprocess.run(lab.rcxlb.words(*words, before=before), env=lab.rcxlb.environment(), check=False,
@@ -107,13 +114,16 @@ def killed_by_the_kernel(lab, before, *words):
     assert done.returncode == -signal.SIGSYS
 
 
-@pytest.mark.skipif(not CAN_KILL_AT_RMDIR, reason="rmdir() is no system call here")
+can_kill_at_removal = pytest.mark.skipif(not CAN_KILL_AT_REMOVAL, reason="unlink() and rmdir() are no system calls here")
+
+
+@can_kill_at_removal
 @pytest.mark.parametrize("again", ["load", "unload"])
 def test_an_unload_that_was_killed_at_its_very_end_is_completed(lab, again):
     """Everything was taken away but the folder, which is empty then."""
     lab.load()
     lab.rcxlb("unload", "eth0")  # the first folder to be removed is then that of the pins
-    killed_by_the_kernel(lab, killing_at_rmdir(), "unload")
+    killed_by_the_kernel(lab, killing_at("rmdir"), "unload")
     assert len(lab.pins_left()) == 1
     if again == "load":
         lab.load()
@@ -121,6 +131,21 @@ def test_an_unload_that_was_killed_at_its_very_end_is_completed(lab, again):
     else:
         assert "not loaded" in lab.rcxlb.attempt("unload").err
         assert lab.pins_left() == []
+
+
+@can_kill_at_removal
+@pytest.mark.parametrize("again", [["unload"], ["load", "eth0", "--no-agent"]], ids=" ".join)
+def test_a_guard_whose_dispatcher_was_not_removed_is_freed_by_the_next(lab, again):
+    """Killed when the guard was detached, and what libxdp keeps of it was not taken away."""
+    lab.load()
+    held = guard_of(held_by(lab.rcxlb.pins))
+    if not held:
+        pytest.skip("this kernel lets no program be replaced: libxdp attaches the guard without a dispatcher")
+    killed_by_the_kernel(lab, killing_at("unlink"), "unload", "eth0")
+    assert still_there(held) == held
+    lab.rcxlb(*again)
+    wait_until(lambda: not still_there(held), "the guard is freed")
+    assert len(dispatchers(lab.host)) == (again[0] == "load")
 
 
 @pytest.mark.parametrize("again", [["load", "eth0", "--no-agent"], ["reload"]], ids=" ".join)
@@ -179,7 +204,7 @@ def test_killed_while_loading(lab):
         lab.rcxlb("backends", "add", "127.0.0.1:3001")
         assert lab.who() == "i3001"
         lab.rcxlb("unload")
-        assert lab.pins_left() == []
+        assert lab.pins_left() == [] and dispatchers(lab.host) == []
 
 
 def test_killed_while_unloading(lab):

@@ -5,12 +5,11 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <net/if.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <xdp/libxdp.h>
 
+#include "dataplane/dispatch.h"
 #include "dataplane/handle.h"
 #include "rcxlb.skel.h"
 
@@ -23,40 +22,6 @@ int interface_index(const char *name, struct error *error)
 	return index
 		   ? (int)index
 		   : failed(error, -ENODEV, "there is no interface '%s' in this network namespace; see: ip link", name);
-}
-
-/* The root of the bpffs that our pins are in; `to` has PATH_MAX bytes. */
-static void find_bpffs(const struct place *place, char *to)
-{
-	struct stat inside, above;
-	char *slash;
-
-	strcpy(to, place->parent);
-	while (!stat(to, &inside) && (slash = strrchr(to, '/')) && slash != to) {
-		*slash = 0;
-		if (stat(to, &above) || above.st_dev != inside.st_dev) {
-			*slash = '/';
-			break;
-		}
-	}
-}
-
-/* libxdp keeps its dispatchers in a bpffs, by default in the usual place: where ours is, that is mounted too. */
-static void tell_libxdp_where(const struct place *place)
-{
-	char root[PATH_MAX];
-
-	find_bpffs(place, root);
-	setenv("LIBXDP_BPFFS", root, 0);
-}
-
-/* libxdp leaves its folder behind; it stays when there is something in it. */
-static void remove_libxdp_folder(void)
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s/xdp", getenv("LIBXDP_BPFFS"));
-	rmdir(path);
 }
 
 /* A program object with the guard alone, on the map that is already there. */
@@ -89,28 +54,9 @@ static struct bpf_object *open_guard(struct dataplane *dataplane)
 	return object;
 }
 
-/* Which of a set of programs is ours is told by the map that it counts in. */
-static bool is_ours(struct dataplane *dataplane, uint32_t program)
+static bool is_ours(const struct dataplane *dataplane, uint32_t program)
 {
-	struct bpf_map_info map = {};
-	struct bpf_prog_info info = {};
-	__u32 ids[8] = {}, size = sizeof(map);
-	int fd, err;
-
-	if (bpf_obj_get_info_by_fd(dataplane->map[MAP_guard_stats], &map, &size))
-		return false;
-	fd = bpf_prog_get_fd_by_id(program);
-	if (fd < 0)
-		return false;
-	info.map_ids = (uintptr_t)ids;
-	info.nr_map_ids = sizeof(ids) / sizeof(ids[0]);
-	size = sizeof(info);
-	err = bpf_obj_get_info_by_fd(fd, &info, &size);
-	close(fd);
-	for (__u32 i = 0; i < info.nr_map_ids && i < sizeof(ids) / sizeof(ids[0]) && !err; i++)
-		if (ids[i] == map.id)
-			return true;
-	return false;
+	return dispatch_is_ours(dataplane->map[MAP_guard_stats], program);
 }
 
 static enum xdp_attach_mode mode_of(const struct xdp_multiprog *all)
@@ -144,7 +90,7 @@ static int detach_among(struct dataplane *dataplane, uint32_t index, struct xdp_
 	return 0;
 }
 
-static int detach(struct dataplane *dataplane, uint32_t index)
+static int detach_live(struct dataplane *dataplane, uint32_t index)
 {
 	struct xdp_multiprog *all = xdp_multiprog__get_from_ifindex(index);
 	int err = libxdp_get_error(all);
@@ -153,6 +99,15 @@ static int detach(struct dataplane *dataplane, uint32_t index)
 		return err == -EPERM || err == -EACCES ? err : 0;
 	err = xdp_multiprog__is_legacy(all) ? detach_lone(dataplane, index, all) : detach_among(dataplane, index, all);
 	xdp_multiprog__close(all);
+	return err;
+}
+
+static int detach(struct dataplane *dataplane, uint32_t index)
+{
+	int err = detach_live(dataplane, index);
+
+	if (!err)
+		dispatch_sweep(dataplane->map[MAP_guard_stats], index);
 	return err;
 }
 
@@ -296,7 +251,7 @@ int interface_attach(struct dataplane *dataplane, const char *name, enum xdp_cho
 	if (err < 0)
 		return err;
 	index = err;
-	tell_libxdp_where(&dataplane->place);
+	dispatch_find(&dataplane->place);
 	entry.mode = xdp == XDP_OFF ? RCXLB_XDP_NONE : xdp == XDP_SKB ? RCXLB_XDP_SKB : RCXLB_XDP_NATIVE;
 	strcpy(entry.name, name);
 	noted = !bpf_map_lookup_elem(map, &index, &former);
@@ -331,7 +286,7 @@ enum xdp_choice interface_exactly(uint32_t mode)
 bool interface_is_met(struct dataplane *dataplane, uint32_t index, const struct rcxlb_interface *noted,
 		      const struct xdp_wish *wish)
 {
-	tell_libxdp_where(&dataplane->place);
+	dispatch_find(&dataplane->place);
 	return xdp_is_met(wish->xdp, noted->mode) && !strcmp(noted->name, wish->name) &&
 	       mode_in_fact(dataplane, index, noted->mode) == noted->mode;
 }
@@ -341,7 +296,7 @@ int interface_detach(struct dataplane *dataplane, uint32_t index, struct error *
 	char name[IF_NAMESIZE] = "?";
 	int err;
 
-	tell_libxdp_where(&dataplane->place);
+	dispatch_find(&dataplane->place);
 	err = detach(dataplane, index);
 	if (err)
 		return failed_in_kernel(error, err, "cannot take the guard off '%s': %s",
@@ -357,7 +312,7 @@ int interface_detach_all(struct dataplane *dataplane, struct error *error)
 
 	while (!err && !bpf_map_get_next_key(dataplane->map[MAP_interfaces], NULL, &index))
 		err = interface_detach(dataplane, index, error);
-	if (!err && getenv("LIBXDP_BPFFS"))
-		remove_libxdp_folder();
+	if (!err)
+		dispatch_forget();
 	return err;
 }

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 from .namespace import run
 
@@ -51,3 +52,9 @@ def xdp_attached(namespace, interface="eth0"):
     """The id of the XDP program on an interface, or None."""
     shown = json.loads(run("ip", "-netns", namespace.name, "-j", "link", "show", interface))
     return shown[0].get("xdp", {}).get("prog", {}).get("id")
+
+
+def dispatchers(namespace, interface="eth0"):
+    """Folders of libxdp's for this interface. Those of another namespace, with the same index, look alike."""
+    shown = json.loads(run("ip", "-netns", namespace.name, "-j", "link", "show", interface))
+    return list(Path("/sys/fs/bpf/xdp").glob(f"dispatch-{shown[0]['ifindex']}-*"))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A kernel that does not know one command of bpf(2), and answers it as it answers what it does not know: EINVAL. Or one
-that kills who gives that command, or who removes a folder. As a program: refusing.py NUMBER|rmdir refuse|kill
-COMMAND..."""
+that kills who gives that command, or who removes a file or a folder. As a program: refusing.py NUMBER|unlink|rmdir
+refuse|kill COMMAND..."""
 import ctypes
 import os
 import platform
@@ -12,8 +12,8 @@ MAP_CREATE, MAP_UPDATE, PROG_LOAD, LINK_CREATE, ITER_CREATE = 0, 2, 5, 28, 33  #
 
 _EINVAL = 22
 _BPF = {"x86_64": 321, "aarch64": 280}
-_RMDIR = {"x86_64": 84}
-CAN_KILL_AT_RMDIR = platform.machine() in _RMDIR  # elsewhere it is no system call of its own
+_REMOVALS = {"x86_64": {"unlink": 87, "rmdir": 84}}
+CAN_KILL_AT_REMOVAL = platform.machine() in _REMOVALS  # elsewhere they are no system calls of their own
 _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 _LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06
 _ALLOW, _ERRNO, _KILL_PROCESS = 0x7fff0000, 0x00050000, 0x80000000
@@ -29,9 +29,9 @@ def killing(command):
     return [sys.executable, "-I", "-S", __file__, str(command), "kill"]
 
 
-def killing_at_rmdir():
-    """The same for who removes a folder."""
-    return [sys.executable, "-I", "-S", __file__, "rmdir", "kill"]
+def killing_at(removal):
+    """The same for who removes a file (unlink) or a folder (rmdir)."""
+    return [sys.executable, "-I", "-S", __file__, removal, "kill"]
 
 
 def _install(steps):
@@ -52,10 +52,10 @@ def _of_bpf(command, verdict):
     ]
 
 
-def _of_rmdir(verdict):
+def _of_removal(name, verdict):
     return [
         (_LOAD, 0, 0, 0),
-        (_EQUAL, 0, 1, _RMDIR[platform.machine()]),
+        (_EQUAL, 0, 1, _REMOVALS[platform.machine()][name]),
         (_RETURN, 0, 0, verdict),
         (_RETURN, 0, 0, _ALLOW),
     ]
@@ -63,5 +63,5 @@ def _of_rmdir(verdict):
 
 if __name__ == "__main__":
     chosen = _KILL_PROCESS if sys.argv[2] == "kill" else _ERRNO | _EINVAL
-    _install(_of_rmdir(chosen) if sys.argv[1] == "rmdir" else _of_bpf(int(sys.argv[1]), chosen))
+    _install(_of_bpf(int(sys.argv[1]), chosen) if sys.argv[1].isdigit() else _of_removal(sys.argv[1], chosen))
     os.execvp(sys.argv[3], sys.argv[3:])
