@@ -499,14 +499,14 @@ def test_who_does_not_read_holds_little_memory(make, kind):
     pair = make(kind)
     pair.client().close()
     pair.worker.await_counter("open", 0)
-    before = pair.worker["rss_kib"]
+    before = pair.worker["rss_anon_kib"]
     pairs = [pair.asked() for _ in range(8)]
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n"
     for _, instance in pairs:
         instance.sendall(head)
         assert fill(instance) > 100000
     # Two buffers of 16 KiB, and what OpenSSL has for a record that waits.
-    assert pair.worker["rss_kib"] - before < 8 * 100 + 1000
+    assert pair.worker["rss_anon_kib"] - before < 8 * 100 + 1000
     client, instance = pair.asked()
     Reader(instance).message()
     instance.sendall(answer(b"served"))
@@ -517,12 +517,12 @@ def test_heads_that_trickle_in_hold_little_memory_and_end(make):
     pair = make("plain", "--head-ms", 1000)
     slow = [pair.client() for _ in range(100)]
     pair.worker.await_counter("open", 100)
-    before = pair.worker["rss_kib"]
+    before = pair.worker["rss_anon_kib"]
     for client in slow:
         client.sendall(b"GET / HTTP/1.1\r\nHost: h\r\nX: ")
     client, instance = pair.asked()
     Reader(instance).message()
-    assert pair.worker["rss_kib"] - before < 100 * 24 + 1000
+    assert pair.worker["rss_anon_kib"] - before < 100 * 24 + 1000
     instance.sendall(answer(b"served"))
     assert Reader(client).message().body == b"served"
     assert [Reader(client).message().status for client in slow] == [408] * 100
@@ -596,12 +596,12 @@ def test_who_waits_for_the_rest_of_a_record_costs_nothing(make, kind):
 def test_idle_clients_hold_no_buffers(make):
     pair = make("plain")
     recorder = Recorder(pair.listener)
-    before = pair.worker["rss_kib"]
+    before = pair.worker["rss_anon_kib"]
     clients = [pair.client() for _ in range(200)]
     for client in clients:
         client.sendall(GET)
         assert Reader(client).message().body == b"GET /"
-    assert (pair.worker["rss_kib"] - before) / 200 < 5
+    assert (pair.worker["rss_anon_kib"] - before) / 200 < 5
     assert pair.worker["picked"] == recorder.accepted == 200
 
 

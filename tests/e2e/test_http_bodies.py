@@ -102,7 +102,7 @@ def test_an_upload_arrives_as_it_was_sent(place, identity, kind, chunked):
     assert answers.message().body == digest.encode()
     client.sendall(GET)
     assert reader.message().start == "GET / HTTP/1.1"
-    assert pair.worker["rss_kib"] < 64 << 10, "it is passed on, and not kept"
+    assert pair.worker["rss_anon_kib"] < 64 << 10, "it is passed on, and not kept"
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])

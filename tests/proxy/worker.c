@@ -372,17 +372,18 @@ static json_t *array_of(const __u64 *values, unsigned int count)
 	return array;
 }
 
+/* Without pages of files, such as code that runs for the first time. */
 static long resident_kib(void)
 {
 	FILE *file = fopen("/proc/self/statm", "re");
-	long pages = 0;
+	long pages = 0, of_files = 0;
 
 	if (file) {
-		if (fscanf(file, "%*d %ld", &pages) != 1)
-			pages = 0;
+		if (fscanf(file, "%*d %ld %ld", &pages, &of_files) != 2)
+			pages = of_files = 0;
 		fclose(file);
 	}
-	return pages * (sysconf(_SC_PAGESIZE) / 1024);
+	return (pages - of_files) * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
 /* By status, without those that were never given. */
@@ -441,7 +442,7 @@ static json_t *counters_json(const struct program *program)
 	json_object_set_new(json, "reloads", json_integer(program->reloads));
 	json_object_set_new(json, "reload_errors", json_integer(program->reload_errors));
 	json_object_set_new(json, "ktls", json_boolean(program->ktls.present));
-	json_object_set_new(json, "rss_kib", json_integer(resident_kib()));
+	json_object_set_new(json, "rss_anon_kib", json_integer(resident_kib()));
 	getrusage(RUSAGE_SELF, &usage);
 	json_object_set_new(json, "cpu_us",
 			    json_integer((usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
@@ -509,7 +510,7 @@ int main(int argc, char **argv)
 	struct error error;
 
 	parse(&program, argc, argv);
-	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); /* rss_kib is what is used, without the rest of a page of 2 MiB */
+	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); /* rss_anon_kib is what is used, without the rest of a page of 2 MiB */
 	for (unsigned int b = 0; b < program.backends_count; b++)
 		if (endpoint_parse(program.backends[b], false, &program.endpoints[b], &error))
 			die(error.text);
