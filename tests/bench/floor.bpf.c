@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
  * The least that a balancer of this kind can cost, to measure against: no hash, no table, no counts, nobody passed
- * over. What is left is the kernel's price for the hooks themselves: the look-up that gives a listener of a SOCKMAP, a
- * program of the cgroup that leaves at once, and a socket storage that each connection inherits from its listener.
+ * over. What is left is the kernel's price for the hooks themselves: the look-up that gives a listener of a SOCKMAP,
+ * and what it takes to count connections: a program of the cgroup, which leaves at once, and a socket storage that each
+ * connection inherits from its listener.
  */
 #include "kernel.bpf.h"
 #include "floor.h"
@@ -59,7 +60,8 @@ int collect(struct bpf_iter__tcp *ctx)
 	if (!sk || sk->skc_state != BPF_TCP_LISTEN || sk->skc_net.net->net_cookie != setup.netns_cookie)
 		return 0;
 	key = sk->skc_num - setup.first_port;
-	if (key >= setup.count || !bpf_sk_storage_get(&sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE))
+	if (key >= setup.count ||
+	    (setup.counts && !bpf_sk_storage_get(&sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE)))
 		return 0;
 	bpf_map_update_elem(&listeners, &key, sk, BPF_ANY);
 	return 0;

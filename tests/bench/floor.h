@@ -11,6 +11,7 @@ struct floor_setup {
 	__u32 first_port;   /* of the instances: it and those after it */
 	__u32 count;	    /* of them, at least 1 */
 	__u32 random;	    /* 1: each client to one drawn at random, as any hash does; else in turn */
+	__u32 counts;	    /* 1: as if connections were counted: with the cgroup's program and a storage for each */
 };
 
 #define FLOOR_LISTENERS 1024
