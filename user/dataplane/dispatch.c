@@ -125,19 +125,27 @@ static bool is_dispatcher(const char *name, uint32_t *ret_index, uint32_t *ret_p
 	return sscanf(name, "dispatch-%u-%u%n", ret_index, ret_program, &end) == 2 && end && !name[end];
 }
 
-void dispatch_sweep(int stats, uint32_t index)
+static void sweep_all(int stats, uint32_t index, const char *path, DIR *dir)
 {
-	char path[PATH_MAX], folder[PATH_MAX];
-	DIR *dir = folder_of_all(path) ? opendir(path) : NULL;
-	uint32_t its, dispatcher;
+	char folder[PATH_MAX];
 	struct dirent *entry;
+	uint32_t its, dispatcher;
 
-	/* libxdp's own lock: who has it is making or removing one. */
-	while (dir && !flock(dirfd(dir), LOCK_EX | LOCK_NB) && (entry = readdir(dir)))
+	while ((entry = readdir(dir)))
 		if (is_dispatcher(entry->d_name, &its, &dispatcher) && its == index &&
 		    !is_attached(index, dispatcher) &&
 		    snprintf(folder, sizeof(folder), "%s/%s", path, entry->d_name) < (int)sizeof(folder))
 			sweep_folder(stats, folder);
-	if (dir)
-		closedir(dir);
+}
+
+void dispatch_sweep(int stats, uint32_t index)
+{
+	char path[PATH_MAX];
+	DIR *dir = folder_of_all(path) ? opendir(path) : NULL;
+
+	if (!dir)
+		return;
+	if (!flock(dirfd(dir), LOCK_EX | LOCK_NB)) /* libxdp's own lock: who has it is making or removing one */
+		sweep_all(stats, index, path, dir);
+	closedir(dir);
 }
