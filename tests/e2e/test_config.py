@@ -476,6 +476,7 @@ def test_waiting_ends_when_it_makes_no_sense_any_more(lab, end):
     assert waiting.returncode == 1 and says in err, err
 
 
+@pytest.mark.skipif(settings.SLOW_MACHINE, reason="commands take longer here than until the host's second answer")
 def test_drain_waits_for_a_handshake_that_is_under_way(lab):
     """The host's first answer to the client is lost, and it is drained before the second one."""
     lab.load_with(3001)
