@@ -197,8 +197,11 @@ def test_one_that_sleeps_over_its_queue_is_late(lab, rule):
     load(lab, rule)
     lab.instance("i3002", 3002, "--accepts", "5")
     lab.instances(3001, 3003)
-    connections = [lab.connect() for _ in range(150)]
-    assert lab.rcxlb.backend("127.0.0.1:3002")["active"] <= 30, lab.rcxlb.status()
+    connections = [lab.connect() for _ in range(30)]
+    wait_until(lambda: lab.rcxlb.backend("127.0.0.1:3002")["event_loop"] == "blocked", "its queue stands still")
+    had = lab.rcxlb.active("127.0.0.1:3002")
+    connections += [lab.connect() for _ in range(120)]
+    assert lab.rcxlb.active("127.0.0.1:3002") == had < 30, lab.rcxlb.status()
     assert lab.rcxlb.state("127.0.0.1:3002") == "up"
     assert len(connections) == sum(lab.rcxlb.active(f"127.0.0.1:{port}") for port in PORTS)
 

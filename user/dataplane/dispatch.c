@@ -11,8 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define WHERE "LIBXDP_BPFFS" /* libxdp reads it */
-
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
 /* The root of the bpffs that our pins are in; `to` has PATH_MAX bytes. */
@@ -36,12 +34,12 @@ void dispatch_find(const struct place *place)
 	char root[PATH_MAX];
 
 	find_bpffs(place, root);
-	setenv(WHERE, root, 0);
+	setenv("LIBXDP_BPFFS", root, 0);
 }
 
 static const char *folder_of_all(char to[PATH_MAX])
 {
-	const char *root = getenv(WHERE);
+	const char *root = getenv("LIBXDP_BPFFS");
 
 	return root && snprintf(to, PATH_MAX, "%s/xdp", root) < PATH_MAX ? to : NULL;
 }
