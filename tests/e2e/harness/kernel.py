@@ -48,13 +48,15 @@ def still_there(held):
     return Held(held.maps & set(maps), held.programs & programs, held.links & links)
 
 
+def _link(namespace, interface):
+    return json.loads(run("ip", "-netns", namespace.name, "-j", "link", "show", interface))[0]
+
+
 def xdp_attached(namespace, interface="eth0"):
     """The id of the XDP program on an interface, or None."""
-    shown = json.loads(run("ip", "-netns", namespace.name, "-j", "link", "show", interface))
-    return shown[0].get("xdp", {}).get("prog", {}).get("id")
+    return _link(namespace, interface).get("xdp", {}).get("prog", {}).get("id")
 
 
 def dispatchers(namespace, interface="eth0"):
     """Folders of libxdp's for this interface. Those of another namespace, with the same index, look alike."""
-    shown = json.loads(run("ip", "-netns", namespace.name, "-j", "link", "show", interface))
-    return list(Path("/sys/fs/bpf/xdp").glob(f"dispatch-{shown[0]['ifindex']}-*"))
+    return list(Path("/sys/fs/bpf/xdp").glob(f"dispatch-{_link(namespace, interface)['ifindex']}-*"))

@@ -30,12 +30,12 @@ MARKS = [
 
 
 @contextmanager
-def watched(lab, *options, before=(), environment=None):
+def watched(lab, *options, environment=None):
     """`load --foreground` until the end of the block; then all that it and its children said must be free of complaints."""
     log = lab.folder / "log"
     with log.open("w", encoding="utf-8") as stderr:
         process = subprocess.Popen(
-            lab.host.command(*before, *VALGRIND, settings.BINARY, "load", *options, "--foreground"),
+            lab.host.command(*VALGRIND, settings.BINARY, "load", *options, "--foreground"),
             env=lab.rcxlb.environment() | (environment or {}), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=stderr,
         )
