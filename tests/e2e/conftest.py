@@ -12,14 +12,16 @@ from harness.answering import Answering
 from harness.lab import BPFFS, Lab
 from harness.pairs import Pair
 from harness.tls import make_identity
+from harness.turns import Turns
 from harness.worker import PROGRAM, Place
 
 TEST_SECONDS = 60
+TURNS = pytest.StashKey()
 TOOLS = ("ip", "nsenter", "bpftool", "setpriv")
 
 
 def pytest_sessionstart(session):
-    del session
+    session.config.stash[TURNS] = Turns()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what a test made is removed then as well
     missing = [tool for tool in TOOLS if not shutil.which(tool)]
     if os.geteuid() != 0:
@@ -36,6 +38,17 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if settings.OTHER_KERNEL and item.get_closest_marker("no_kernel"):
             item.add_marker(pytest.mark.skip(reason="asks user space alone, which is the same on every kernel"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    item.config.stash[TURNS].begin(item)
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item):
+    yield
+    item.config.stash[TURNS].end()
 
 
 def pytest_runtestloop(session):

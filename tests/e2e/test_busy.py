@@ -254,6 +254,7 @@ TRIES = 3  # others may need the processors at the moment
 
 @pytest.mark.skipif(bool(node_reason()), reason=node_reason())
 @pytest.mark.skipif(SLOW_MACHINE, reason="times say nothing on a machine that is emulated or watched")
+@pytest.mark.alone
 @pytest.mark.parametrize("rule, most", [("least", 0.02), ("bounded", 0.03)])
 def test_few_clients_wait_for_one_that_is_busy_most_of_the_time(lab, rule, most):
     preloaded = lab.folder / "busy.js"

@@ -62,6 +62,7 @@ def cookies_sent(lab):
     return int(values[names.index("TCPReqQFullDoCookies")])
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("rule", ["consistent", "bounded", "least"])
 def test_clients_are_served_under_a_flood(lab, rule):
     lab.host.set_sysctl("net.core.somaxconn", 128)  # so that an emulated machine can fill the queues as well

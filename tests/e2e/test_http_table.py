@@ -82,13 +82,18 @@ def usable(row, secure):
     return row["secure"] == secure or not (row["secure"] or "://" in row["bytes"])
 
 
+def is_over(row):
+    """A client that says that its request is the last one and sends on may lose the answer to a RST."""
+    return row["state"] == "closed"
+
+
 @pytest.mark.parametrize("kind", ["plain", "1.3"])
 @pytest.mark.parametrize("pieces", [1 << 16, 1])
 def test_the_instance_sees_what_was_meant_and_nothing_else(place, identity, table, kind, pieces):
     pair = HttpPair(place, identity, kind)
     recorder = Recorder(pair.listener)
     secure = kind != "plain"
-    rows = [row for row in table if usable(row, secure)]
+    rows = [row for row in table if usable(row, secure) and not (pieces == 1 and is_over(row))]
     every = 1 if (pieces > 1 and not secure) or settings.SCALE > 1 else 8
     assert len(rows) > 200
     for row in rows[::every]:

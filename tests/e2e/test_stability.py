@@ -52,6 +52,7 @@ def kept(lab):
 
 @pytest.mark.skipif(bool(node_reason()), reason=node_reason())
 @pytest.mark.skipif(SLOW_MACHINE, reason="times say nothing on a machine that is emulated or watched")
+@pytest.mark.alone
 @pytest.mark.parametrize("part", [0, 0.3, 0.6, 0.9])
 @pytest.mark.parametrize("hogs_per_core, least", [(0, 0.985), (1, 0.94)], ids=["alone", "with a hog on each core"])
 def test_clients_stay_with_an_instance_that_is_busy(lab, part, hogs_per_core, least):
