@@ -29,8 +29,9 @@ enum alert {
 
 #define HANDSHAKE_KEY_UPDATE 24
 #define KEY_UPDATE_SIZE	     5
-/* A client that sends nothing but warnings is not listened to for ever. */
+/* A client that sends nothing but warnings, or empty records, is not listened to for ever. */
 #define WARNINGS_MAX 5
+#define EMPTY_MAX    32
 /*
  * Records that the kernel could not push into TCP wait outside of it, two at most as we send. When TCP's queue has this
  * much room, the next record pushes them all, and they are in order.
@@ -192,10 +193,13 @@ ssize_t records_recv(struct records *records, int fd, void *to, size_t size)
 		if (!type)
 			return n;
 		if (type == RECORD_DATA) {
-			records->warnings = 0;
-			if (n)
+			if (n) {
+				records->warnings = records->empty = 0;
 				return n;
-			continue; /* an empty record */
+			}
+			if (++records->empty > EMPTY_MAX)
+				return refuse(fd, ALERT_UNEXPECTED_MESSAGE, -EPROTO);
+			continue;
 		}
 		if (type == RECORD_ALERT)
 			done = take_alert(records, fd, to, n);

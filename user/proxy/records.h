@@ -19,7 +19,8 @@ struct records {
 	bool tls13;
 	bool closed;	  /* close_notify came: an end of file without it is a cut, by the client or by somebody else */
 	bool owes_update; /* the client wants a KeyUpdate before our next data */
-	unsigned char warnings; /* warning alerts and refused renegotiations in a row */
+	unsigned char warnings; /* warning alerts, KeyUpdates and refused renegotiations since the last data */
+	unsigned char empty;	/* records since then */
 	enum traffic_cipher cipher;
 	struct traffic_secrets secrets; /* of TLS 1.3 */
 };

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define HANDSHAKE_KEY_UPDATE 24
+#define BARREN_MAX	     40000 /* more than two records have */
 
 static void init(struct side *side, int fd, enum side_kind kind)
 {
@@ -42,10 +43,33 @@ static void on_message(int sent, int version, int type, const void *bytes, size_
 		side->refused = true;
 }
 
+/*
+ * SSL_read() goes on until it has data or the socket has nothing more. Records that are no data, of which a peer may
+ * send any number (KeyUpdates, what is about renegotiation), would keep it there, and everybody else waiting.
+ */
+static long on_bio(BIO *bio, int what, const char *to, size_t size, int i, long l, int ret, size_t *done)
+{
+	struct side *side = (struct side *)BIO_get_callback_arg(bio);
+
+	(void)to;
+	(void)size;
+	(void)i;
+	(void)l;
+	if (what == (BIO_CB_READ | BIO_CB_RETURN) && ret > 0)
+		side->barren += *done;
+	if (what != BIO_CB_READ || side->barren <= BARREN_MAX)
+		return ret;
+	BIO_clear_retry_flags(bio);
+	BIO_set_retry_read(bio);
+	return -1;
+}
+
 void side_init_openssl(struct side *side, int fd, SSL *ssl)
 {
 	init(side, fd, SIDE_OPENSSL);
 	side->ssl = ssl;
+	BIO_set_callback_ex(SSL_get_rbio(ssl), on_bio);
+	BIO_set_callback_arg(SSL_get_rbio(ssl), (char *)side);
 	side->kernel_sends = BIO_get_ktls_send(SSL_get_wbio(ssl));
 	if (side->kernel_sends && SSL_version(ssl) == TLS1_3_VERSION) {
 		SSL_set_msg_callback(ssl, on_message);
@@ -55,8 +79,10 @@ void side_init_openssl(struct side *side, int fd, SSL *ssl)
 
 void side_moved(struct side *side)
 {
-	if (side->kind == SIDE_OPENSSL)
-		SSL_set_msg_callback_arg(side->ssl, side);
+	if (side->kind != SIDE_OPENSSL)
+		return;
+	SSL_set_msg_callback_arg(side->ssl, side);
+	BIO_set_callback_arg(SSL_get_rbio(side->ssl), (char *)side);
 }
 
 void side_unwatch(struct side *side)
@@ -145,6 +171,10 @@ static ssize_t openssl_read(struct side *side, void *to, size_t size)
 	ERR_clear_error();
 	errno = 0;
 	ret = SSL_read(side->ssl, to, size > INT_MAX ? INT_MAX : (int)size);
+	if (ret > 0)
+		side->barren = 0;
+	else if (side->barren > BARREN_MAX)
+		side->refused = true;
 	if (side->refused)
 		return -EPROTO;
 	side->drained = ret <= 0;

@@ -23,6 +23,7 @@ struct side {
 		struct records *records; /* SIDE_KERNEL */
 		SSL *ssl;		 /* SIDE_OPENSSL */
 	};
+	size_t barren;	    /* bytes that OpenSSL has read since it had data */
 	bool kernel_sends;  /* of SIDE_OPENSSL: OpenSSL writes, and the kernel encrypts */
 	bool refused;	    /* the peer broke the protocol and was told: close, and no RST over the alert */
 	bool drained;	    /* what OpenSSL or the kernel has, if anything, is no whole record */
