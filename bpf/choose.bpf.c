@@ -194,7 +194,8 @@ static long look(__u32 i, struct search *search)
 		return 0;
 	key = look_at(search, id);
 	done = offer(&request->choice, &request->rule, id, &request->facts);
-	if (request->choice.chosen == id)
+	/* One that is looked at again may have gone meanwhile: then it is found out when it is assigned. */
+	if (request->choice.chosen == id && request->facts.takes)
 		request->key = key;
 	barrier_var(done); /* clang 19 knows that it is 0 or 1, and leaves out what tells the verifier */
 	return !!done;

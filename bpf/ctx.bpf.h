@@ -84,6 +84,30 @@ static __always_inline void sock_ops_local(const struct bpf_sock_ops *ctx, struc
 	endpoint_set(to, ctx->family, FIELDS(ctx, local), ctx->local_port);
 }
 
+static __always_inline bool endpoint_is_loopback6(const struct rcxlb_endpoint *endpoint)
+{
+	const __u32 *words = (const __u32 *)endpoint->address;
+
+	return !(words[0] | words[1] | words[2]) && words[3] == bpf_htonl(1);
+}
+
+/* An address that a worker may dial an instance from, or by which it does. */
+static __always_inline bool endpoint_may_be_leg(const struct rcxlb_endpoint *endpoint)
+{
+	const __u32 *words = (const __u32 *)endpoint->address;
+
+	if (!endpoint_is_four(endpoint))
+		return endpoint_is_loopback6(endpoint);
+	return (words[3] & bpf_htonl(RCXLB_LEG_NET_MASK)) == bpf_htonl(RCXLB_LEG_NET);
+}
+
+/* Without the port: who dials from an address that is none of a worker's is found out by that. */
+static __always_inline bool lookup_may_be_to_leg(const struct bpf_sk_lookup *ctx)
+{
+	return ctx->family == AF_INET ? FIELD(ctx, local_ip4) == bpf_htonl(RCXLB_LEG_ADDRESS)
+				      : FIELD(ctx, local_port) == RCXLB_LEG_PORT;
+}
+
 /* Who is at the other end, in a getpeername program. */
 static __always_inline void sock_addr_peer(const struct bpf_sock_addr *ctx, __u32 family, struct rcxlb_endpoint *to)
 {
@@ -91,6 +115,31 @@ static __always_inline void sock_addr_peer(const struct bpf_sock_addr *ctx, __u3
 		     family == AF_INET ? 0 : FIELD(ctx, user_ip6[0]), family == AF_INET ? 0 : FIELD(ctx, user_ip6[1]),
 		     family == AF_INET ? 0 : FIELD(ctx, user_ip6[2]), family == AF_INET ? 0 : FIELD(ctx, user_ip6[3]),
 		     bpf_ntohs(ctx->user_port));
+}
+
+/* The same, written. An IPv4 socket has no words for an address of IPv6: then it stays as it is. */
+static __always_inline void sock_addr_set_peer4(struct bpf_sock_addr *ctx, const struct rcxlb_endpoint *to)
+{
+	if (!endpoint_is_four(to))
+		return;
+	ctx->user_ip4 = ((const __u32 *)to->address)[3];
+	ctx->user_port = bpf_htons(to->port);
+}
+
+static __always_inline void sock_addr_set_peer6(struct bpf_sock_addr *ctx, const struct rcxlb_endpoint *to)
+{
+	const __u32 *words = (const __u32 *)to->address;
+
+	ctx->user_ip6[0] = words[0];
+	ctx->user_ip6[1] = words[1];
+	ctx->user_ip6[2] = words[2];
+	ctx->user_ip6[3] = words[3];
+	ctx->user_port = bpf_htons(to->port);
+}
+
+static __always_inline void sock_addr_set_port(struct bpf_sock_addr *ctx, __u16 port)
+{
+	ctx->user_port = bpf_htons(port);
 }
 
 static __always_inline void sock_common_local(const struct sock_common *sk, struct rcxlb_endpoint *to)

@@ -131,6 +131,20 @@ static long take_seat(__u32 row, struct seat *seat)
 	return seat->err != -EEXIST;
 }
 
+/* A socket that was shut down or disconnected, and listens anew, is still where it was put before. */
+static __always_inline void leave_seat(struct bpf_sock *sk)
+{
+	struct rcxlb_socket *former = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+	__u32 key;
+
+	if (!former)
+		return;
+	key = former->row * RCXLB_MAX_BACKENDS + former->backend;
+	if (former->row != RCXLB_NO_ROW)
+		bpf_map_delete_elem(&listeners, &key);
+	bpf_sk_storage_delete(&sockets, sk);
+}
+
 /*
  * listen() was called. The socket may be found already by who dials the instance's own address, and such a client of
  * its first moment is not counted; steer's clients come later, as it is put into `listeners` here.
@@ -147,6 +161,7 @@ static __always_inline void on_listen(struct bpf_sock_ops *ctx, struct bpf_sock 
 
 	if (!tcp || bpf_get_netns_cookie(ctx) != netns_cookie)
 		return;
+	leave_seat(sk);
 	sock_ops_local(ctx, &local);
 	found = backend_of(&local, ctx->family,
 			   BPF_CORE_READ_BITFIELD_PROBED(&tcp->inet_conn.icsk_inet.sk.__sk_common, skc_ipv6only));

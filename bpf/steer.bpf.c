@@ -169,9 +169,20 @@ static __always_inline void explain_demand(struct rcxlb_why *record, const struc
 	record->emptiest = request->behind;
 }
 
+/* To a worker, in its own entry: it hears by the RST that the answer is there. */
+static __always_inline void answer(const struct request *request, __u32 what)
+{
+	struct rcxlb_peer *peer = bpf_map_lookup_elem(&peers, &request->leg);
+
+	if (peer)
+		peer->answer = what;
+}
+
 /* Not inlined: a stack of its own. Without `count` it is a question, and nobody is refused. */
 static __noinline int refuse(const struct request *request, __u32 service, struct rcxlb_exits *count)
 {
+	if (request->asks)
+		answer(request, RCXLB_ANSWER_NOBODY);
 	if (count)
 		tell(request, service, RCXLB_EVENT_REFUSED, count);
 	return SK_DROP;
@@ -197,8 +208,8 @@ static __always_inline void tell_worker(const struct request *request)
 		peer->backend = request->choice.chosen;
 }
 
-/* A worker asked: it is told in its own entry, and hears by the RST that the answer is there. */
-static __always_inline int answer(const struct request *request, __u32 service, struct rcxlb_exits *count)
+/* A worker asked who it is to connect to itself. */
+static __always_inline int name_instance(const struct request *request, __u32 service, struct rcxlb_exits *count)
 {
 	__u32 id = request->choice.chosen;
 	struct rcxlb_backend *backend = bpf_map_lookup_elem(&backends, &id);
@@ -211,7 +222,7 @@ static __always_inline int answer(const struct request *request, __u32 service, 
 	peer->instance = backend->endpoint;
 	peer->backend = id;
 	peer->generation = backend->generation;
-	peer->elsewhere = !!(backend->flags & RCXLB_BACKEND_ELSEWHERE);
+	peer->answer = backend->flags & RCXLB_BACKEND_ELSEWHERE ? RCXLB_ANSWER_ELSEWHERE : RCXLB_ANSWER_HERE;
 	COUNT(count, told);
 	count_steered(&request->choice);
 	tell(request, service, RCXLB_EVENT_CONNECTION, count);
@@ -232,7 +243,7 @@ static __always_inline int steer_relayed(struct bpf_sk_lookup *ctx, struct searc
 		return SK_PASS;
 	}
 	if (request->asks)
-		return answer(request, service, count);
+		return name_instance(request, service, count);
 	if (give_to_worker(ctx, service, request->hash, request->family)) {
 		COUNT(count, proxied);
 		return SK_PASS;
@@ -241,7 +252,8 @@ static __always_inline int steer_relayed(struct bpf_sk_lookup *ctx, struct searc
 	return AGAIN;
 }
 
-/* Nobody was chosen. Unless one asks, a worker may take the client where only the address family is in the way. */
+/* Nobody was chosen. A worker may take the client where only the address family is in the way; one that asks can dial
+ * by the other family. */
 static __always_inline int steer_to_nobody(struct bpf_sk_lookup *ctx, struct search *search, __u32 service,
 					   struct rcxlb_exits *count)
 {
@@ -250,6 +262,11 @@ static __always_inline int steer_to_nobody(struct bpf_sk_lookup *ctx, struct sea
 	if (!request->relayed) {
 		COUNT(count, no_worker);
 		return refuse(request, service, count);
+	}
+	if (request->choice.foreign && request->asks && request->family == AF_INET) {
+		answer(request, RCXLB_ANSWER_IPV6);
+		COUNT(count, told);
+		return SK_DROP;
 	}
 	if (request->choice.foreign && !request->asks && workers_present()) {
 		if (!search->record)
@@ -360,10 +377,7 @@ static __noinline bool is_own_address(struct bpf_sk_lookup *ctx, const struct rc
 /* Does a worker dial an instance here, for a client? Then who that is, and for which service. */
 static __always_inline struct rcxlb_peer *leg_of(struct bpf_sk_lookup *ctx, const struct request *request)
 {
-	bool to_leg = ctx->family == AF_INET ? FIELD(ctx, local_ip4) == bpf_htonl(RCXLB_LEG_ADDRESS)
-					     : FIELD(ctx, local_port) == RCXLB_LEG_PORT;
-
-	return to_leg ? bpf_map_lookup_elem(&peers, &request->client) : NULL;
+	return lookup_may_be_to_leg(ctx) ? bpf_map_lookup_elem(&peers, &request->client) : NULL;
 }
 
 /* Not inlined: what a hash is made of would lie on the stack beside the choice. */

@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /* Raised whenever a type below changes; kept in the pinned `meta` map and compared before anything else is read. */
-#define RCXLB_LAYOUT 12
+#define RCXLB_LAYOUT 13
 
 #define RCXLB_MAX_BACKENDS   1024
 #define RCXLB_MAX_SERVICES   64
@@ -422,12 +422,20 @@ struct rcxlb_crew {
 /*
  * A worker reaches an instance by dialling this address, from one in RCXLB_LEG_NET that it has told of in `peers`: steer
  * chooses the instance, as it would for the client itself. Of IPv6 instances that take no IPv4: port RCXLB_LEG_PORT of
- * the loopback address. When steer has no socket of the instance it refuses, and says in `peers` which one it is.
+ * the loopback address. When steer cannot assign a socket it refuses, and says in `peers` what the worker is to do.
  */
 #define RCXLB_LEG_NET	   0x7f530000u /* 127.83.0.0/16 */
 #define RCXLB_LEG_NET_MASK 0xffff0000u
 #define RCXLB_LEG_ADDRESS  0x7f530001u /* 127.83.0.1 */
 #define RCXLB_LEG_PORT	   1
+
+enum {
+	RCXLB_ANSWER_NONE,
+	RCXLB_ANSWER_HERE,	/* connect to `instance`: it is in this network namespace */
+	RCXLB_ANSWER_ELSEWHERE, /* connect to `instance`: it is not */
+	RCXLB_ANSWER_IPV6,	/* dial the loopback address of IPv6: who could take the client takes no IPv4 */
+	RCXLB_ANSWER_NOBODY,	/* no instance can take the client */
+};
 
 /* Map `peers`, by the address from which a worker dials an instance: for whom. */
 #define RCXLB_MAX_PEERS 262144
@@ -437,10 +445,10 @@ struct rcxlb_peer {
 	__u32 hash[2];		       /* instead of the client's, lower half first; 0: none */
 	__u32 worker;		       /* its process id: who is killed leaves entries behind */
 	__u32 backend; /* id; written by steer: who was chosen. RCXLB_NO_BACKEND before */
-	/* So are these, when the worker is to connect to the instance itself. */
+	/* So are these, when it refuses. */
 	__u32 generation;
-	struct rcxlb_endpoint instance; /* port 0: no answer */
-	__u32 elsewhere;		/* 1: it is not in this network namespace */
+	struct rcxlb_endpoint instance;
+	__u32 answer; /* RCXLB_ANSWER_... */
 };
 
 /* A worker that asks who is at the other end of its connection to an instance is told RCXLB_LEG_PORT + 1 + its id as
@@ -638,10 +646,13 @@ RCXLB_SIZE(rcxlb_thread, 24);
 RCXLB_SIZE(rcxlb_owners, 392);
 RCXLB_SIZE(rcxlb_oldest, 32);
 RCXLB_SIZE(rcxlb_loop, 112);
+RCXLB_SIZE(rcxlb_loops, 576);
 RCXLB_SIZE(rcxlb_share, 56);
 RCXLB_SIZE(rcxlb_socket, 16);
 RCXLB_SIZE(rcxlb_exits, 88);
 RCXLB_SIZE(rcxlb_event, 72);
+RCXLB_SIZE(rcxlb_audience, 8);
+RCXLB_SIZE(rcxlb_crew, 8);
 RCXLB_SIZE(rcxlb_peer, 84);
 RCXLB_SIZE(rcxlb_answers, 40);
 RCXLB_SIZE(rcxlb_worker, 528);

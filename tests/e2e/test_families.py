@@ -90,8 +90,10 @@ def test_a_worker_takes_clients_whose_family_no_instance_takes(lab, bind, v6only
     lab.rcxlb("load", "eth0")
     lab.rcxlb("backends", "add", backend)
     wait_until(lambda: workers_of(lab) and not lab.refused(address=address), "a worker takes connections")
+    refused = lab.rcxlb.service()["refused"]
     connection = lab.dial(address=address)
     assert connection.name == "it" and connection.echoes()
+    assert lab.rcxlb.service()["refused"] == refused, "that a worker asks again is nobody's refusal"
     assert (connection.peer == connection.own) == sees_client
     wait_equal(lambda: lab.rcxlb.backend(backend)["active"], 1, "active while the client is there")
     connection.close()

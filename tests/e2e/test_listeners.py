@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Instances start, die and come back, and steering knows at once."""
+import socket
+
 import pytest
 
 from harness.lab import HOST6
@@ -136,3 +138,36 @@ def test_an_exact_and_a_wildcard_listener_of_one_port_side_by_side(lab, wildcard
     group[1].kill()
     assert lab.refused()
     assert lab.refused(address=HOST6)
+
+
+def test_a_socket_that_listens_anew_is_known_as_before(lab):
+    """So servers pause that keep their address: the socket is shut down and not closed."""
+    lab.load_with(3001)
+    listener = lab.listening("127.0.0.1", 3001)
+    for _ in range(70):  # more than a group may have members
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.listen(16)
+    backend = lab.rcxlb.backend(BACKEND)
+    assert (backend["state"], backend["reason"]) == ("up", "")
+    client = lab.connect()
+    lab.await_active(BACKEND, 1)
+    client.close()
+    listener.accept()[0].close()
+    lab.await_active(BACKEND, 0)
+    listener.shutdown(socket.SHUT_RDWR)
+    assert lab.refused()
+    assert lab.rcxlb.state(BACKEND) == "absent"
+
+
+def test_a_socket_that_listens_anew_after_its_backend_was_deleted_gets_no_client(lab):
+    lab.load_with(3001)
+    listener = lab.listening("127.0.0.1", 3001)
+    listener.shutdown(socket.SHUT_RDWR)
+    lab.rcxlb("backends", "del", BACKEND)
+    for change in ("add", "del"):  # until the next one is known by the number that it had
+        lab.rcxlb("backends", change, "127.0.0.9:1-1023")
+    lab.rcxlb("backends", "add", "127.0.0.1:3002")
+    listener.listen(16)
+    assert lab.refused()
+    lab.instances(3002)
+    assert lab.who() == "i3002"

@@ -2,6 +2,7 @@
 """TLS services of a loaded rcxlb: workers, the choice of an instance, and the client's address there."""
 import json
 import os
+import pwd
 import re
 import signal
 import ssl
@@ -352,17 +353,27 @@ def test_unload_leaves_the_connections_and_no_worker_without_one(site):
     wait_equal(lambda: len(agent.workers_of(site)), 0, "workers")
 
 
-def test_without_an_instance_the_client_is_refused(site):
-    site.rcxlb("backends", "del", "-s", "secure", "127.0.0.1:3001-3002")
+@pytest.mark.parametrize("how", ["del", "drain"])
+def test_without_an_instance_the_client_is_refused_and_counted_once(site, how):
+    site.rcxlb("backends", how, "-s", "secure", "127.0.0.1:3001-3002")
+    before = site.rcxlb.service("secure")["refused"]
     with pytest.raises(OSError):
         dial(site)
+    wait_equal(lambda: site.rcxlb.service("secure")["refused"], before + 1, "refused clients")
+
+
+def workers_user():
+    """Whom workers run as: the user that a package makes, else the one that every system has."""
+    users = {entry.pw_name: entry.pw_uid for entry in pwd.getpwall()}
+    return users.get("rcxlb", users["nobody"])
 
 
 @pytest.mark.parametrize(
     "change, says",
     [
         ("missing", "No such file"),
-        ("open", "can be read by others"),
+        ("open", "may be used by others than its owner (mode 0644): run chmod 600"),
+        ("a worker's", "as whom workers run, and they must not read it: run chown root"),
         ("other", "does not belong"),
         ("unpaired", "give them in pairs"),
         ("relative", "must begin with '/'"),
@@ -376,6 +387,8 @@ def test_a_certificate_that_cannot_be_used_is_refused_with_a_sentence(lab, chang
         identity.key.unlink()
     elif change == "open":
         identity.key.chmod(0o644)
+    elif change == "a worker's":
+        os.chown(identity.key, workers_user(), -1)
     elif change == "other":
         options = [*identity.options[:3], make_identity(lab.folder, "second").key]
     elif change == "unpaired":
@@ -384,7 +397,7 @@ def test_a_certificate_that_cannot_be_used_is_refused_with_a_sentence(lab, chang
         options = ["--certificate", "first.pem", "--key", "first.key"]
     result = lab.rcxlb.attempt("services", "add", "secure", "--listen", "*:443", *options)
     assert result.code in (1, 2) and len(result.err.splitlines()) == 1, str(result)
-    print(result.err)
+    assert says in result.err
     assert "secure" not in [service["name"] for service in lab.rcxlb.status()["services"]]
 
 
@@ -399,6 +412,27 @@ def test_a_file_says_the_same_as_options(lab):
     file.write_text(lab.rcxlb("config"), encoding="utf-8")
     lab.rcxlb("check", file)
     assert lab.rcxlb("reload", "-c", file, "--dry-run") == "no difference\n"
+
+
+def test_another_order_of_certificates_is_a_difference(lab):
+    identities = [make_identity(lab.folder, name) for name in ("one", "two", "three")]
+    file = lab.folder / "rcxlb.yaml"
+
+    def write(*order):
+        pairs = [{"certificate": str(identities[i].certificate), "key": str(identities[i].key)} for i in order]
+        services = [{"name": "secure", "listen": ["*:443"], "tls": pairs}]
+        file.write_text(json.dumps({"interfaces": ["eth0"], "services": services}), encoding="utf-8")
+
+    write(0, 1, 2)
+    lab.rcxlb("load", "--no-agent", "-c", file)
+    write(0, 2, 1)
+    assert lab.rcxlb("reload", "--dry-run") == "~ service secure: order of certificates\n"
+    write(1, 0, 2)
+    assert lab.rcxlb("reload", "--dry-run").startswith("~ service secure: certificate for clients that name none ")
+    write(0, 1)
+    assert lab.rcxlb("reload", "--dry-run").splitlines() == [
+        f"- certificate {identities[2].certificate}, key {identities[2].key}, of secure"
+    ]
 
 
 def test_what_is_wrong_with_certificates_is_said_with_the_lines_of_the_file(lab):

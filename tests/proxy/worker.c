@@ -270,7 +270,7 @@ static int read_tickets(const struct program *program, struct ticket_keys *keys,
 static int read_identities(const struct program *program, struct identity_pem *pems, struct error *error)
 {
 	for (unsigned int i = 0; i < program->certificates_count; i++) {
-		int err = identity_read(program->certificates[i], program->keys[i], &pems[i], error);
+		int err = identity_read(program->certificates[i], program->keys[i], NULL, &pems[i], error);
 
 		if (err) {
 			while (i--)

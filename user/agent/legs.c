@@ -57,13 +57,14 @@ static struct rcxlb_endpoint any_four(uint32_t address, uint16_t port)
 	return endpoint;
 }
 
-/* Whichever instance it will be. An instance that takes IPv6 alone is behind the loopback address of that. */
+/* Whichever instance it will be: steer passes over those that cannot be connected to. */
 static int pick(void *data, const struct worker_client *client, const struct worker_backend *tried,
 		struct worker_backend *ret)
 {
 	struct legs *legs = data;
 	uint32_t id;
 
+	(void)tried;
 	if (legs->free == NONE && !grow(legs))
 		return -ENOMEM;
 	id = legs->free;
@@ -72,14 +73,9 @@ static int pick(void *data, const struct worker_client *client, const struct wor
 	legs->leg[id].backend = RCXLB_NO_BACKEND;
 	*ret = (struct worker_backend){
 		.id = id,
+		.endpoint = any_four(RCXLB_LEG_ADDRESS, RCXLB_LEG_PORT),
 		.send_proxy = legs->model->service[client->service % RCXLB_MAX_SERVICES].proxy.send,
 	};
-	if (tried && !tried->told && endpoint_is_ipv4(&tried->endpoint)) {
-		ret->endpoint = endpoint_any(false, RCXLB_LEG_PORT);
-		ret->endpoint.address[15] = 1;
-	} else {
-		ret->endpoint = any_four(RCXLB_LEG_ADDRESS, RCXLB_LEG_PORT);
-	}
 	return 0;
 }
 
@@ -140,23 +136,29 @@ static void forget(struct legs *legs, struct leg *leg)
 }
 
 /* Steer's answer is where it was told for whom the connect was. That one's address is of no use any more. */
-static bool told(void *data, const struct worker_client *client, struct worker_backend *backend)
+static enum worker_answer told(void *data, const struct worker_client *client, struct worker_backend *backend)
 {
 	struct legs *legs = data;
 	struct leg *leg = &legs->leg[backend->id];
 	struct rcxlb_peer peer = {};
-	bool is = leg->local.port && !desk_told(legs->desk, &leg->local, &peer);
 
 	(void)client;
-	if (!is)
-		return false;
+	if (!leg->local.port || desk_told(legs->desk, &leg->local, &peer))
+		return WORKER_NO_ANSWER;
 	forget(legs, leg);
+	if (peer.answer == RCXLB_ANSWER_NOBODY)
+		return WORKER_NOBODY;
+	if (peer.answer == RCXLB_ANSWER_IPV6) {
+		backend->endpoint = endpoint_any(false, RCXLB_LEG_PORT);
+		backend->endpoint.address[15] = 1;
+		return WORKER_DIAL;
+	}
 	leg->backend = peer.backend;
 	leg->generation = peer.generation;
 	backend->endpoint = peer.instance;
 	backend->told = true;
-	backend->elsewhere = peer.elsewhere;
-	return true;
+	backend->elsewhere = peer.answer == RCXLB_ANSWER_ELSEWHERE;
+	return WORKER_DIAL;
 }
 
 /*

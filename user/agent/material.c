@@ -4,13 +4,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "agent/sandbox.h"
 #include "proxy/identity.h"
 #include "proxy/identity_file.h"
 
 /* Looked at here as well: what a worker says of it the supervisor does not hear. */
 static int read_one(const char *certificate, const char *key, struct identity_pem *to, struct error *error)
 {
-	int err = identity_read(certificate, key, to, error);
+	int err = identity_read(certificate, key, sandbox_user_is, to, error);
 	struct identity identity;
 	struct error warning;
 

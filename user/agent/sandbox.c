@@ -205,22 +205,32 @@ int sandbox_drop_capabilities(void)
 	return set_capabilities(0, 0);
 }
 
+static const struct passwd *look_up_user(void)
+{
+	const struct passwd *user = getpwnam(SANDBOX_USER);
+
+	return user ? user : getpwnam(SANDBOX_OTHERWISE);
+}
+
+bool sandbox_user_is(uid_t uid)
+{
+	const struct passwd *user = look_up_user();
+
+	return user && user->pw_uid == uid;
+}
+
 static int change_user(struct error *error)
 {
-	const char *name = SANDBOX_USER;
-	const struct passwd *user = getpwnam(name);
+	const struct passwd *user = look_up_user();
 
-	if (!user) {
-		name = SANDBOX_OTHERWISE;
-		user = getpwnam(name);
-	}
 	if (!user)
 		return failed(error, -ENOENT,
 			      "there is no user '" SANDBOX_USER "' and no '" SANDBOX_OTHERWISE
 			      "' to run the agent as; make one: useradd --system " SANDBOX_USER);
 	if (setgroups(0, NULL) || setresgid(user->pw_gid, user->pw_gid, user->pw_gid) ||
 	    setresuid(user->pw_uid, user->pw_uid, user->pw_uid))
-		return failed_in_kernel(error, -errno, "cannot become the user '%s': %s", name, strerror(errno));
+		return failed_in_kernel(error, -errno, "cannot become the user '%s': %s", user->pw_name,
+					strerror(errno));
 	return 0;
 }
 

@@ -3,6 +3,9 @@
 #ifndef AGENT_SANDBOX_H
 #define AGENT_SANDBOX_H
 
+#include <stdbool.h>
+#include <sys/types.h>
+
 #include "core/error.h"
 
 /* The user whom the package makes, and who is taken where there is none. */
@@ -11,7 +14,8 @@
 
 enum sandbox_role {
 	SANDBOX_AGENT,
-	SANDBOX_WORKER, /* speaks with clients: fewer system calls still, and of bpf(2) only looking into maps and writing */
+	SANDBOX_WORKER, /* speaks with clients: fewer system calls still, and of bpf(2) only looking into maps and
+			   writing */
 };
 
 /*
@@ -20,6 +24,9 @@ enum sandbox_role {
  * needs more is open. Where the kernel asks for CAP_BPF to use maps that are open (before 5.19) that one is kept.
  */
 int sandbox_enter(enum sandbox_role role, struct error *error);
+
+/* Is it the user that sandbox_enter() would become? */
+bool sandbox_user_is(uid_t uid);
 
 /* This process keeps its user, who may own files, and from now on has no capability and gains none. 0 or -errno. */
 int sandbox_drop_capabilities(void);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/sandbox.h"
 #include "proxy/identity.h"
 #include "proxy/identity_file.h"
 
@@ -12,7 +13,7 @@ static int check_one(const struct rcxlb_tls *tls, uint32_t i, const char *servic
 	struct error warning = { "" };
 	struct identity identity;
 	struct identity_pem pem;
-	int err = identity_read(tls->file[i].certificate, tls->file[i].key, &pem, error);
+	int err = identity_read(tls->file[i].certificate, tls->file[i].key, sandbox_user_is, &pem, error);
 
 	if (err)
 		return err;

@@ -96,7 +96,7 @@ int desk_told(struct desk *desk, const struct rcxlb_endpoint *local, struct rcxl
 {
 	int err = bpf_map_lookup_elem(desk->peers, local, ret);
 
-	return err ? err : ret->instance.port ? 0 : -ENOENT;
+	return err ? err : ret->answer ? 0 : -ENOENT;
 }
 
 int desk_mark(struct desk *desk, int fd, uint32_t backend, uint32_t generation)

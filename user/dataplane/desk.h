@@ -23,7 +23,7 @@ void desk_close(struct desk *desk);
 int desk_peer(struct desk *desk, const struct rcxlb_endpoint *local, const struct rcxlb_peer *peer);
 void desk_unpeer(struct desk *desk, const struct rcxlb_endpoint *local);
 
-/* What steer answered to a connect from `local`: the instance is set. -ENOENT: nothing. */
+/* What steer answered to a connect from `local`. -ENOENT: nothing. */
 int desk_told(struct desk *desk, const struct rcxlb_endpoint *local, struct rcxlb_peer *ret);
 
 /* The connection that this socket will have is the backend's: the kernel counts it, however it ends. 0 or -errno. */

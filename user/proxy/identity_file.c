@@ -8,10 +8,11 @@
 
 #define FILE_MAX (1 << 20)
 
-int identity_read(const char *chain, const char *key, struct identity_pem *ret, struct error *error)
+int identity_read(const char *chain, const char *key, bool (*is_workers)(uid_t), struct identity_pem *ret,
+		  struct error *error)
 {
 	const struct whole_file_rules open_to_all = { .most = FILE_MAX },
-				      secret = { .most = FILE_MAX, .private = true };
+				      secret = { .most = FILE_MAX, .private = true, .is_barred = is_workers };
 	int err;
 
 	*ret = (struct identity_pem){ .name = strdup(chain), .key_name = strdup(key) };

@@ -57,13 +57,14 @@ static void pick(struct reach *reach, const struct worker_backend *tried)
 	dial(reach);
 }
 
-/* Was it refused because it is another address that is to be connected to? */
-static bool is_told(struct reach *reach, int err)
+/* What the refusal of what was picked means, if anything. */
+static enum worker_answer answer_of(struct reach *reach, int err)
 {
 	const struct worker_backends *backends = &reach->shared->backends;
 
-	return err == -ECONNREFUSED && !reach->backend.told && backends->told &&
-	       backends->told(backends->data, &reach->client, &reach->backend);
+	if (err != -ECONNREFUSED || reach->backend.told || !backends->told)
+		return WORKER_NO_ANSWER;
+	return backends->told(backends->data, &reach->client, &reach->backend);
 }
 
 /* Of a connect that failed: is it the instance's? */
@@ -96,6 +97,7 @@ static void on_dialled(struct dial *dialled, int err)
 {
 	struct reach *reach = (struct reach *)((char *)dialled - offsetof(struct reach, dial));
 	struct worker_backend tried = reach->backend;
+	enum worker_answer answer;
 
 	if (!err) {
 		int fd = dialled->fd;
@@ -104,13 +106,14 @@ static void on_dialled(struct dial *dialled, int err)
 		reach->ended(reach, fd);
 		return;
 	}
-	if (is_told(reach, err)) {
+	answer = answer_of(reach, err);
+	if (answer == WORKER_DIAL) {
 		dial(reach);
 		return;
 	}
 	reach->counters->sum.connects_failed++;
 	give_back(reach, outcome_of(err));
-	if (!may_retry(reach)) {
+	if (answer == WORKER_NOBODY || !may_retry(reach)) {
 		fail(reach, err);
 		return;
 	}

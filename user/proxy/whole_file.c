@@ -36,6 +36,11 @@ static int check_file(int fd, const char *what, const char *path, const struct w
 	if (rules->private && (st.st_mode & 077))
 		return failed(error, -EPERM, "%s %s may be used by others than its owner (mode %04o): run chmod 600 %s",
 			      what, path, (unsigned int)(st.st_mode & 07777), path);
+	if (rules->is_barred && rules->is_barred(st.st_uid))
+		return failed(
+		    error, -EPERM,
+		    "%s %s belongs to the user %u, as whom workers run, and they must not read it: run chown root %s",
+		    what, path, (unsigned int)st.st_uid, path);
 	if (rules->ours && check_ours(what, path, &st, error))
 		return -EPERM;
 	if ((size_t)st.st_size > rules->most)

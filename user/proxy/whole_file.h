@@ -5,13 +5,15 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "core/error.h"
 
 struct whole_file_rules {
-	size_t most;  /* bytes */
-	bool private; /* nobody but its owner may read or write it */
-	bool ours;    /* nobody but root and who reads it may change it, and the path is no symbolic link */
+	size_t most;		  /* bytes */
+	bool private;		  /* nobody but its owner may read or write it */
+	bool (*is_barred)(uid_t); /* whose it must not be; may be NULL */
+	bool ours;		  /* nobody but root and who reads it may change it, and the path is no symbolic link */
 };
 
 /*

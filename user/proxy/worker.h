@@ -38,6 +38,12 @@ enum worker_outcome {
 	WORKER_NOT_CONNECTED,  /* there was none, for want of means here */
 };
 
+enum worker_answer {
+	WORKER_NO_ANSWER,
+	WORKER_DIAL,   /* to what *backend is now */
+	WORKER_NOBODY, /* no instance can take the client */
+};
+
 struct worker_backends {
 	void *data;
 	/*
@@ -49,10 +55,10 @@ struct worker_backends {
 	/* May be NULL. The socket before it connects to the instance: to bind it, or to say whose it is. */
 	void (*prepare)(void *data, int fd, const struct worker_client *client, const struct worker_backend *backend);
 	/*
-	 * May be NULL. The connection to what was picked was refused: was that an answer, which instance is to be
-	 * connected to instead? Then *backend is that one, `told`, and prepare() is called for it.
+	 * May be NULL. The connection to what was picked was refused: was that an answer? With WORKER_DIAL *backend is
+	 * what is to be connected to instead, and prepare() is called for it.
 	 */
-	bool (*told)(void *data, const struct worker_client *client, struct worker_backend *backend);
+	enum worker_answer (*told)(void *data, const struct worker_client *client, struct worker_backend *backend);
 	/*
 	 * May be NULL. The head of an answer that came from the instance over the connected socket `fd` was given to a
 	 * client of the service: its class is from 0 for 1xx to 4. `by` is 1, or -1 when it is taken back.
