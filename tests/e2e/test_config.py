@@ -147,6 +147,19 @@ def test_load_from_a_file(lab):
     assert lab.who() in ("i3001", "i3002")
 
 
+def test_a_load_whose_file_cannot_be_noted_is_done_and_warns(lab):
+    path = load(lab)
+    (lab.folder / "run" / "file-new").mkdir()
+    path.write_text(FILE.replace("weight: 2", "weight: 3"), encoding="utf-8")
+    result = lab.rcxlb.attempt("load", "--no-agent", "-c", path)
+    assert result.code == 0, str(result)
+    assert "warning: cannot note the name of the file" in result.err
+    assert differences(lab, "-c", path, "--dry-run") == ["no difference"]
+    again = lab.rcxlb.attempt("reload")
+    assert again.code == 1 and str(path) not in again.err, str(again)
+    (lab.folder / "run" / "file-new").rmdir()
+
+
 def test_interfaces_of_the_command_line_take_the_place_of_the_files(lab):
     path = write(lab, FILE.replace("[eth0]", "[nowhere0]"))
     assert lab.rcxlb.attempt("load", "--no-agent", "-c", path).code == 1

@@ -84,6 +84,21 @@ def test_killed_while_changing(lab, change):
     assert lab.who() == "i3001"
 
 
+def test_counts_of_a_service_whose_deletion_was_killed_are_nobodys(lab):
+    lab.load()
+    extra = ["services", "add", "extra", "--listen", "*:3100"]
+    lab.rcxlb(*extra)
+    longest = timed(lab.rcxlb, ["services", "del", "extra"]) * 1.2
+    for _ in range(scaled(15, 4)):
+        lab.rcxlb(*extra)
+        assert lab.rcxlb.service("extra")["refused"] == 0
+        assert lab.refused(port=3100)
+        run_and_kill(lab.rcxlb, ["services", "del", "extra"], longest)
+        lab.rcxlb("services", "list")  # which completes what was begun
+        if any(service["name"] == "extra" for service in lab.rcxlb.status()["services"]):
+            lab.rcxlb("services", "del", "extra")
+
+
 def test_killed_while_loading_again(lab):
     lab.load_with(3001)
     lab.instances(3001)

@@ -149,7 +149,7 @@ static void listens_are_printed_as_they_were_given(void **state)
 	model_service_listen(&wished, "[2001:db8::1]:80", &error);
 	model_service_listen(&wished, "*:80", &error);
 	model_service_listen(&wished, "0.0.0.0:81", &error);
-	assert_int_equal(model_service_listen(&wished, "[::]:80", &error), -EEXIST);
+	assert_int_equal(model_service_listen(&wished, "[::]:80", &error), -EINVAL);
 	assert_int_equal(model_service_set(&model, &wished, &error), 0);
 	assert_int_equal(model_listens(&model.service[0], texts), 3);
 	assert_string_equal(texts[0], "*:80");

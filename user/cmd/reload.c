@@ -47,15 +47,17 @@ static void print_change(const struct change *change)
 		puts("no difference");
 }
 
-int reload_remember(struct dataplane *dataplane, const char *file, struct error *error)
+void reload_remember(struct dataplane *dataplane, const char *file)
 {
 	char *path = realpath(file, NULL);
+	struct error error;
 	int err = path && strlen(path) < PATH_MAX
-		      ? dataplane_remember(dataplane, path, error)
-		      : failed(error, path ? -ENAMETOOLONG : -errno, "cannot find the full path of %s", file);
+		      ? dataplane_remember(dataplane, path, &error)
+		      : failed(&error, path ? -ENAMETOOLONG : -errno, "cannot find the full path of %s", file);
 
+	if (err)
+		fprintf(stderr, "rcxlb: warning: %s; rcxlb reload will need -c %s\n", error.text, file);
 	free(path);
-	return err;
 }
 
 int reload_from(const char *file, const struct stat *as_read, const struct config *config,
@@ -76,7 +78,7 @@ int reload_from(const char *file, const struct stat *as_read, const struct confi
 	if (!err && !dry)
 		err = dataplane_become(dataplane, &change->wished, interfaces, error);
 	if (!err && !dry)
-		err = reload_remember(dataplane, file, error);
+		reload_remember(dataplane, file);
 	dataplane_close(dataplane); /* before anything is printed: who reads slowly must not hold others up */
 	if (!err)
 		print_change(change);

@@ -19,7 +19,7 @@
 int reload_from(const char *file, const struct stat *as_read, const struct config *config,
 		const struct xdp_wishes *interfaces, bool dry, struct error *error);
 
-/* Remembers the file, by its full path. */
-int reload_remember(struct dataplane *dataplane, const char *file, struct error *error);
+/* Remembers the file, by its full path. What it says is done by now: when the name cannot be kept, that is a warning. */
+void reload_remember(struct dataplane *dataplane, const char *file);
 
 #endif

@@ -37,9 +37,9 @@ int header_set(struct rcxlb_http *http, const char *name, const char *value, str
 	if (!header.value.length)
 		return failed(error, -EINVAL, "the header field '%s' has no value; give it one", name);
 	if (has(http, name))
-		return failed(error, -EEXIST, "the header field '%s' is set twice", name);
+		return failed(error, -EINVAL, "the header field '%s' is set twice", name);
 	if (at == RCXLB_MAX_HEADERS)
-		return failed(error, -E2BIG, "the header field '%s' is one too many: a service sets at most %d", name,
+		return failed(error, -EINVAL, "the header field '%s' is one too many: a service sets at most %d", name,
 			      RCXLB_MAX_HEADERS);
 	memcpy(http->header[at].name, name, header.name.length + 1);
 	memcpy(http->header[at].value, value, header.value.length + 1);

@@ -220,15 +220,22 @@ static void diff_certificates(struct diff *diff, char sign, const struct model_s
 			    service->name);
 }
 
-/* The first one is for clients that name no host, and of several for one host too. */
+/* The first one is for clients that name no host. Of several for one host the first one is taken, too. */
 static void diff_order(struct diff *diff, const struct model_service *before, const struct model_service *after)
 {
 	const struct rcxlb_tls *from = &before->tls, *to = &after->tls;
+	uint32_t same = 0;
 
-	if (!from->certificates || !to->certificates || !strcmp(from->file[0].certificate, to->file[0].certificate))
+	while (same < from->certificates && same < to->certificates &&
+	       !strcmp(from->file[same].certificate, to->file[same].certificate))
+		same++;
+	if (!from->certificates || !to->certificates || same == from->certificates || same == to->certificates)
 		return;
-	say(diff, "~ service %s: certificate for clients that name none %s → %s", after->name,
-	    from->file[0].certificate, to->file[0].certificate);
+	if (same && has_certificate(from, to->file[same].certificate, to->file[same].key))
+		say(diff, "~ service %s: order of certificates", after->name);
+	if (!same)
+		say(diff, "~ service %s: certificate for clients that name none %s → %s", after->name,
+		    from->file[0].certificate, to->file[0].certificate);
 }
 
 static bool has_page(const struct rcxlb_http *http, const char *file, const char *statuses)

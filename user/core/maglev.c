@@ -70,11 +70,26 @@ static void take_turn(struct turn *turn, uint64_t *taken, uint16_t *slots)
 	turn->quota--;
 }
 
+/* How many rounds it takes until somebody has a turn. */
+static uint32_t rounds_to_turn(const struct turn *turns, uint32_t count, uint32_t heaviest)
+{
+	uint32_t least = RCXLB_MAX_WEIGHT;
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t rounds = (heaviest - turns[i].credit + turns[i].weight - 1) / turns[i].weight;
+
+		if (rounds < least)
+			least = rounds;
+	}
+	return least;
+}
+
 void maglev_build(struct maglev_member *members, uint32_t count, uint16_t slots[RCXLB_TABLE_SIZE])
 {
 	uint64_t taken[RCXLB_TABLE_SIZE / 64 + 1] = {}, total = 0;
 	struct turn turns[RCXLB_MAX_BACKENDS];
 	uint32_t heaviest = 0, waiting;
+	bool idle = false; /* nobody had a turn: those who weigh most are served */
 
 	qsort(members, count, sizeof(*members), by_endpoint);
 	for (uint32_t i = 0; i < count; i++) {
@@ -95,12 +110,16 @@ void maglev_build(struct maglev_member *members, uint32_t count, uint16_t slots[
 	set_quotas(turns, count, total);
 
 	while (count) { /* a round: a turn for each, the heaviest's every time, others' in proportion */
+		uint32_t rounds = idle ? rounds_to_turn(turns, count, heaviest) : 1;
+
 		waiting = 0;
+		idle = true;
 		for (uint32_t i = 0; i < count; i++) {
-			turns[i].credit += turns[i].weight;
+			turns[i].credit += turns[i].weight * rounds;
 			if (turns[i].quota && turns[i].credit >= heaviest) {
 				turns[i].credit -= heaviest;
 				take_turn(&turns[i], taken, slots);
+				idle = false;
 			}
 			if (!turns[i].quota)
 				continue;

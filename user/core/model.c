@@ -132,12 +132,12 @@ int model_service_listen(struct model_service *service, const char *text, struct
 	if (err)
 		return err;
 	if (service->listens + count > RCXLB_MAX_LISTEN)
-		return failed(error, -E2BIG,
+		return failed(error, -EINVAL,
 			      "'%s' is one address too many: a service listens on at most %d (*:PORT is two)", text,
 			      RCXLB_MAX_LISTEN);
 	for (unsigned int i = 0; i < count; i++) {
 		if (listens_on(service, &found[i]))
-			return failed(error, -EEXIST, "the address '%s' is given twice", text);
+			return failed(error, -EINVAL, "the address '%s' is given twice", text);
 		service->listen[service->listens++] = found[i];
 	}
 	return 0;

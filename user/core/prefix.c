@@ -109,9 +109,9 @@ int prefix_list_add(struct rcxlb_prefix *list, __u32 *count, uint32_t most, cons
 	if (err)
 		return err;
 	if (*count == most)
-		return failed(error, -E2BIG, "'%s' is one too many: a service %s at most %u", text, does, most);
+		return failed(error, -EINVAL, "'%s' is one too many: a service %s at most %u", text, does, most);
 	if (prefix_list_has(list, *count, &prefix))
-		return failed(error, -EEXIST, "the proxy '%s' is given twice", text);
+		return failed(error, -EINVAL, "the proxy '%s' is given twice", text);
 	list[(*count)++] = prefix;
 	return 0;
 }

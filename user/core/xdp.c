@@ -4,18 +4,20 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/utf8.h"
+
 int xdp_check_name(const char *name, struct error *error)
 {
 	size_t length = strlen(name);
 	bool good = length && length < XDP_NAME_LEN && strcmp(name, ".") && strcmp(name, "..");
 
 	for (const char *c = name; *c && good; c++)
-		good = *c > ' ' && *c != 0x7f && *c != '/' && *c != ':';
-	if (good)
+		good = *c != ' ' && *c != '/' && *c != ':';
+	if (good && utf8_is_printable(name))
 		return 0;
 	return failed(error, -EINVAL,
-		      "'%s' cannot be the name of an interface: it has 1 to %d characters, no blank, '/' or ':'", name,
-		      XDP_NAME_LEN - 1);
+		      "'%s' cannot be the name of an interface: it has 1 to %d bytes of UTF-8, no blank, '/' or ':'",
+		      name, XDP_NAME_LEN - 1);
 }
 
 const struct xdp_wish *xdp_find(const struct xdp_wishes *wishes, const char *name)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,9 +14,16 @@ struct header {
 	char magic[8];
 	uint32_t layout;
 	uint32_t size;
+	char pins[PATH_MAX]; /* whose change it is */
 };
 
-static const struct header header = { "rcxlb", RCXLB_LAYOUT, sizeof(struct model) };
+static struct header header_of(const struct place *place)
+{
+	struct header header = { "rcxlb", RCXLB_LAYOUT, sizeof(struct model), "" };
+
+	snprintf(header.pins, sizeof(header.pins), "%s", place->pins);
+	return header;
+}
 
 static const char *path_of(const struct place *place, const char *name, char *to)
 {
@@ -46,6 +54,7 @@ bool pending_exists(const struct place *place)
 
 int pending_write(const struct place *place, const struct model *model, struct error *error)
 {
+	const struct header header = header_of(place);
 	char half[PATH_MAX], whole[PATH_MAX];
 	int fd, err = 0;
 
@@ -82,6 +91,7 @@ static bool read_all(int fd, void *to, size_t size)
 
 int pending_read(const struct place *place, struct model *ret, struct error *error)
 {
+	const struct header header = header_of(place);
 	struct header found;
 	char path[PATH_MAX];
 	bool whole;
@@ -90,9 +100,16 @@ int pending_read(const struct place *place, struct model *ret, struct error *err
 	fd = open(path_of(place, "pending", path), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return failed(error, -errno, "cannot read %s: %s", path, strerror(errno));
-	whole = read_all(fd, &found, sizeof(found)) && !memcmp(&found, &header, sizeof(found)) &&
+	whole = read_all(fd, &found, sizeof(found)) && !memcmp(&found, &header, offsetof(struct header, pins)) &&
 		read_all(fd, ret, sizeof(*ret));
 	close(fd);
+	found.pins[sizeof(found.pins) - 1] = 0;
+	if (whole && strcmp(found.pins, header.pins))
+		return failed(
+		    error, -EBUSY,
+		    "%s holds a change of the rcxlb whose pins are in %s: two cannot share a run folder, give each "
+		    "its own RCXLB_RUN_DIR",
+		    path, found.pins);
 	if (!whole)
 		return failed(
 		    error, -EPROTO,

@@ -246,6 +246,18 @@ void place_forget(const struct place *place, int lock)
 	rmdir(place->run);
 }
 
+/* Something else may have been mounted over it. */
+static int open_cgroup(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct statfs is;
+
+	if (fd < 0 || (!fstatfs(fd, &is) && is.f_type == CGROUP2_SUPER_MAGIC))
+		return fd;
+	close(fd);
+	return -1;
+}
+
 int place_cgroup(struct error *error)
 {
 	FILE *mounts = setmntent("/proc/self/mounts", "re");
@@ -256,7 +268,7 @@ int place_cgroup(struct error *error)
 		return failed(error, -errno, "cannot read /proc/self/mounts: %s", strerror(errno));
 	while (fd < 0 && (entry = getmntent(mounts)))
 		if (!strcmp(entry->mnt_type, "cgroup2"))
-			fd = open(entry->mnt_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+			fd = open_cgroup(entry->mnt_dir);
 	endmntent(mounts);
 	if (fd < 0)
 		return failed(

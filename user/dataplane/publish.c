@@ -349,7 +349,10 @@ static int clear_counters(struct dataplane *dataplane, uint32_t service, struct 
 	return err ? failed_in_kernel(error, err, REFUSED("answers", err)) : 0;
 }
 
-/* Of a service that is gone. Looked up first: each deletion waits until no program is running. */
+/*
+ * Of a service that is gone. Looked up first: each deletion waits until no program is running. That its table is there
+ * says that this is not done, so counters are cleared before it goes; and once more, as programs were still counting.
+ */
 static int clear_service(struct dataplane *dataplane, uint32_t service, struct error *error)
 {
 	int map = dataplane->map[MAP_tables], err;
@@ -357,6 +360,9 @@ static int clear_service(struct dataplane *dataplane, uint32_t service, struct e
 
 	if (bpf_map_lookup_elem(map, &service, &inner))
 		return 0;
+	err = clear_counters(dataplane, service, error);
+	if (err)
+		return err;
 	err = bpf_map_delete_elem(map, &service);
 	if (err && err != -ENOENT)
 		return failed_in_kernel(error, err, REFUSED("tables", err));

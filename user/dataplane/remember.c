@@ -34,14 +34,18 @@ int dataplane_remember(struct dataplane *dataplane, const char *file, struct err
 	path_of(&dataplane->place, "file", whole);
 	fd = open(half, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
-		return failed(error, -errno, "cannot note the name of the file in %s: %s", half, strerror(errno));
-	errno = EIO;
-	if (write(fd, file, length) != (ssize_t)length)
 		err = -errno;
-	close(fd);
+	errno = EIO;
+	if (!err && write(fd, file, length) != (ssize_t)length)
+		err = -errno;
+	if (fd >= 0)
+		close(fd);
 	if (!err && rename(half, whole))
 		err = -errno;
-	return err ? failed(error, err, "cannot note the name of the file in %s: %s", whole, strerror(-err)) : 0;
+	if (!err)
+		return 0;
+	remember_nothing(&dataplane->place);
+	return failed(error, err, "cannot note the name of the file in %s: %s", whole, strerror(-err));
 }
 
 int dataplane_remembered(char *to, struct error *error)

@@ -73,7 +73,8 @@ static void end_exchange(struct http_conversation *c)
 	http_record(c);
 	if (!reuse)
 		http_drop_instance(c, !complete);
-	c->instance_ms = c->now_ms + c->kept_for_ms;
+	if (!x->own) /* else the instance has not heard from it */
+		c->instance_ms = c->now_ms + c->kept_for_ms;
 	if (!keep) {
 		http_close_client(c, !complete || x->request.in || x->asked.keep);
 		http_drop_exchange(c);

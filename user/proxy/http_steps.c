@@ -188,6 +188,7 @@ void http_answer(struct http_conversation *c, int status)
 	http_half_discard(&x->request, buffers);
 	http_half_drop_input(&x->answer, buffers);
 	http_half_reset(&x->answer, buffers);
+	x->heads = x->sent; /* of interim answers: nothing else was sent */
 	to = http_half_room(&x->answer, buffers, &room);
 	if (to)
 		n = http1_answer_write(&answer, to, room);

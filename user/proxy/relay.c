@@ -179,7 +179,7 @@ static bool is_half_closed(const struct relay *relay)
 
 static int64_t idle_limit(const struct relay *relay)
 {
-	return is_half_closed(relay) ? relay->half_closed_ms : relay->idle_ms;
+	return is_half_closed(relay) && relay->half_closed_ms < relay->idle_ms ? relay->half_closed_ms : relay->idle_ms;
 }
 
 static void set_timer(struct relay *relay, int64_t ms)
