@@ -76,3 +76,19 @@ def test_without_a_name_the_only_service_is_meant_else_all_are_named(lab):
     assert "default" in line
     lab.rcxlb("backends", "add", "127.0.0.1:3002", "-s", "second")
     assert [entry["address"] for entry in lab.rcxlb.service("second")["backends"]] == ["127.0.0.1:3002"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["y", "--listen", "*:81", "*:82", "--hash", "client"],
+        ["--listen", "*:81", "*:82", "y", "--hash", "client"],
+        ["--listen=*:81", "*:82", "--hash", "client", "y"],
+        ["--hash", "client", "y", "--listen", "*:81", "--listen", "*:82"],
+    ],
+)
+def test_several_listen_addresses_behind_one_option(lab, words):
+    lab.load("--listen", "*:3000", "192.0.2.1:3001")
+    lab.rcxlb("services", "add", *words)
+    listens_of = {service["name"]: service["listen"] for service in lab.rcxlb.status()["services"]}
+    assert listens_of == {"default": ["*:3000", "192.0.2.1:3001"], "y": ["*:81", "*:82"]}

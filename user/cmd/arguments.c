@@ -14,6 +14,18 @@ static const struct option_spec *find_option(const struct command *command, cons
 	return NULL;
 }
 
+static void add_option(struct arguments *to, const struct option_spec *option, const char *value)
+{
+	to->option[to->options] = option;
+	to->value[to->options++] = value;
+}
+
+/* Of services and interfaces, which may stand behind an address too, no name has a colon. */
+static bool is_address(const char *word)
+{
+	return word[0] != '-' && strchr(word, ':');
+}
+
 static int take_option(const struct command *command, int count, char *const *words, int *at, struct arguments *to,
 		       struct error *error)
 {
@@ -33,8 +45,10 @@ static int take_option(const struct command *command, int count, char *const *wo
 	}
 	if (!option->repeated && argument(to, option->name))
 		return failed(error, -EINVAL, "the option %s is given twice", option->name);
-	to->option[to->options] = option;
-	to->value[to->options++] = value ? value : "";
+	add_option(to, option, value ? value : "");
+	while (option->repeated == OPTION_LISTED && *at + 1 < count && *at + 1 < ARGUMENTS_MAX &&
+	       is_address(words[*at + 1]))
+		add_option(to, option, words[++*at]);
 	return 0;
 }
 

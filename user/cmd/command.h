@@ -14,12 +14,14 @@ enum {
 	EXIT_USAGE = 2,
 };
 
+#define OPTION_LISTED 2 /* `repeated`, and addresses behind its value are further values */
+
 struct option_spec {
 	const char *name;  /* "--weight" */
 	const char *brief; /* "-s", or NULL */
 	const char *value; /* what stands behind it, or NULL for a switch */
 	const char *help;
-	bool repeated;
+	unsigned char repeated; /* true: it may be given more than once; or OPTION_LISTED */
 };
 
 struct arguments;

@@ -179,8 +179,10 @@ static const struct option_spec load_options[] = {
 	  "services, backends and interfaces as a file says; interfaces that are named here take the place of the "
 	  "file's",
 	  false },
-	{ "--listen", NULL, "ADDR:PORT", "where the service `default` listens; may be repeated; *:3000 if not given",
-	  true },
+	{ "--listen", NULL, "ADDR:PORT",
+	  "where the service `default` listens; may be several, or repeated; *:3000 if not "
+	  "given",
+	  OPTION_LISTED },
 	{ "--xdp", NULL, "auto|native|skb|off", "how the guard is attached; auto: native if the driver can, else skb",
 	  false },
 	{ "--no-agent", NULL, NULL, "start no agent: no health checks, events and metrics", false },

@@ -339,7 +339,8 @@ static int run(const struct arguments *arguments, struct error *error)
 static const char *const verbs[] = { "list", "add", "del", NULL };
 
 static const struct option_spec options[] = {
-	{ "--listen", NULL, "ADDR:PORT", "add: where it listens; may be repeated; *:PORT is every address", true },
+	{ "--listen", NULL, "ADDR:PORT", "add: where it listens; may be several, or repeated; *:PORT is every address",
+	  OPTION_LISTED },
 	{ "--hash", NULL, "tuple|client",
 	  "add: what is hashed: address and port of client and service, or the client's "
 	  "address alone",
