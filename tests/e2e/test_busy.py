@@ -199,7 +199,7 @@ def test_one_that_sleeps_over_its_queue_is_late(lab, rule):
     accepts = 5
     lab.instance("i3002", 3002, "--accepts", str(accepts))
     lab.instances(3001, 3003)
-    connections = [lab.connect() for _ in range(20)]
+    connections = [lab.connect() for _ in range(30)]
 
     def stands_still():
         """On a slow machine it may be called blocked before it has accepted its last one."""
@@ -212,7 +212,7 @@ def test_one_that_sleeps_over_its_queue_is_late(lab, rule):
     wait_until(stands_still, "its queue stands still")
     had = lab.rcxlb.active("127.0.0.1:3002")
     connections += [lab.connect() for _ in range(120)]
-    assert lab.rcxlb.active("127.0.0.1:3002") == had, lab.rcxlb.status()
+    assert lab.rcxlb.active("127.0.0.1:3002") == had < 30, lab.rcxlb.status()
     assert lab.rcxlb.state("127.0.0.1:3002") == "up"
     assert len(connections) == sum(lab.rcxlb.active(f"127.0.0.1:{port}") for port in PORTS)
 

@@ -57,6 +57,14 @@ static struct rcxlb_endpoint any_four(uint32_t address, uint16_t port)
 	return endpoint;
 }
 
+static struct rcxlb_endpoint loopback6(uint16_t port)
+{
+	struct rcxlb_endpoint endpoint = endpoint_any(false, port);
+
+	endpoint.address[15] = 1;
+	return endpoint;
+}
+
 /* Whichever instance it will be: steer passes over those that cannot be connected to. */
 static int pick(void *data, const struct worker_client *client, const struct worker_backend *tried,
 		struct worker_backend *ret)
@@ -102,11 +110,10 @@ static bool service_entry(const struct legs *legs, const struct worker_client *c
 
 static bool bind_leg(struct legs *legs, int fd, bool ipv4, struct rcxlb_endpoint *ret)
 {
-	struct rcxlb_endpoint from = endpoint_any(false, 0);
+	struct rcxlb_endpoint from = loopback6(0);
 	struct sockaddr_storage address;
 	socklen_t size;
 
-	from.address[15] = 1;
 	if (ipv4)
 		from = any_four(RCXLB_LEG_NET | (legs->number + 1) << 8 | (legs->turn++ % ADDRESSES + 1), 0);
 	size = address_of(&from, &address);
@@ -149,8 +156,7 @@ static enum worker_answer told(void *data, const struct worker_client *client, s
 	if (peer.answer == RCXLB_ANSWER_NOBODY)
 		return WORKER_NOBODY;
 	if (peer.answer == RCXLB_ANSWER_IPV6) {
-		backend->endpoint = endpoint_any(false, RCXLB_LEG_PORT);
-		backend->endpoint.address[15] = 1;
+		backend->endpoint = loopback6(RCXLB_LEG_PORT);
 		return WORKER_DIAL;
 	}
 	leg->backend = peer.backend;
