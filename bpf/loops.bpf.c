@@ -437,8 +437,9 @@ static __always_inline bool is_late(struct rcxlb_loops *loops, __u64 wait, __u64
 	return time_since(heard && heard < since ? heard : since, now) > limit_ns;
 }
 
-/* Goes from a listener's wait queue to each loop that waits there: the sight of the best. */
-static __always_inline __u32 follow(struct rcxlb_loops *known, __u32 backend, __u64 wait, __u64 now, __u64 blocked_ns)
+/* Goes from a listener's wait queue to each loop that waits there: the sight of the best, and whether it is alone. */
+static __always_inline __u32 follow(struct rcxlb_loops *known, __u32 backend, __u64 wait, __u64 now, __u64 blocked_ns,
+				    bool *alone)
 {
 	__u64 head = MEMBER(wait, socket_wq, wait.head), first = PEEK_POINTER(wait, socket_wq, wait.head.next),
 	      at = first, waiter = at;
@@ -460,6 +461,7 @@ static __always_inline __u32 follow(struct rcxlb_loops *known, __u32 backend, __
 			loop->waiter = first;
 			loop->followed = now;
 			loop->seen = now / MS;
+			*alone = true;
 		}
 		if (sight == LOOPS_SIGHT(RCXLB_LOOP_ASLEEP, 0))
 			return sight;
@@ -491,29 +493,34 @@ static __always_inline struct rcxlb_loop *loop_followed(struct rcxlb_loops *know
 __noinline int loops_look(__u32 backend, __u64 wait, __u64 now, __u32 blocked_ms)
 {
 	struct rcxlb_loops *known = bpf_map_lookup_elem(&loops, &backend);
-	__u64 blocked_ns = blocked_ms * MS;
+	__u64 blocked_ns = blocked_ms * MS, patience = 2 * blocked_ns;
 	struct rcxlb_loop *loop;
+	bool alone;
 	__u32 best;
 
 	if (!known)
 		return UNSEEN;
 	loop = loop_followed(known, wait, now);
+	alone = loop != NULL;
 	if (loop && epoll_sleeper(loop->epoll)) {
 		loop_sleeps(loop, now);
-		/* It alone would accept, and sleeps over a queue: it does not wait for what is in there. */
-		return is_late(known, wait, now, 2 * blocked_ns) ? LOOPS_SIGHT(RCXLB_LOOP_LATE, 0)
-								 : sight_of(loop, RCXLB_LOOP_ASLEEP, now);
+		best = sight_of(loop, RCXLB_LOOP_ASLEEP, now);
+	} else {
+		best = loop ? (__u32)loop_judge(loop, now, blocked_ns)
+			    : follow(known, backend, wait, now, blocked_ns, &alone);
 	}
-	best = loop ? (__u32)loop_judge(loop, now, blocked_ns) : follow(known, backend, wait, now, blocked_ns);
 	if (best == UNSEEN && owners_are_halted(backend))
 		return LOOPS_SIGHT(RCXLB_LOOP_STOPPED, 0);
-	if (LOOPS_STATE(best) == RCXLB_LOOP_ASLEEP || LOOPS_STATE(best) >= RCXLB_LOOP_STARVED)
+	/* One that alone would accept and sleeps over a queue does not wait for what is in there. */
+	if (LOOPS_STATE(best) >= RCXLB_LOOP_STARVED || (LOOPS_STATE(best) == RCXLB_LOOP_ASLEEP && !alone))
 		return best;
 	/* A loop that is alive merely has a long queue, unless it is very long: no need to look each time. */
-	if (LOOPS_STATE(best) == RCXLB_LOOP_ALIVE ? !loop && is_late(known, wait, now, 20 * blocked_ns)
-						  : is_late(known, wait, now, 2 * blocked_ns))
-		return LOOPS_SIGHT(RCXLB_LOOP_LATE, LOOPS_SUSPECT(best));
-	return best;
+	if (LOOPS_STATE(best) == RCXLB_LOOP_ALIVE) {
+		if (loop)
+			return best;
+		patience = 20 * blocked_ns;
+	}
+	return is_late(known, wait, now, patience) ? LOOPS_SIGHT(RCXLB_LOOP_LATE, LOOPS_SUSPECT(best)) : best;
 }
 
 /* What one tick looks at: entries of `loops` from `next` on, until there were BATCH with a thread that lives. */

@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import socket
+import time
 from collections import Counter
 
 import pytest
@@ -213,6 +214,10 @@ def test_one_that_sleeps_over_its_queue_is_late(lab, rule):
     had = lab.rcxlb.active("127.0.0.1:3002")
     connections += [lab.connect() for _ in range(120)]
     assert lab.rcxlb.active("127.0.0.1:3002") == had < 30, lab.rcxlb.status()
+    # The way to a loop that nobody looked at for a second is gone anew.
+    other = next(client for client in CLIENTS if first_of(lab, client) == HALTED)
+    time.sleep(1.1)
+    assert why(lab, other)["candidates"][0]["verdict"] == "blocked"
     assert lab.rcxlb.state("127.0.0.1:3002") == "up"
     assert len(connections) == sum(lab.rcxlb.active(f"127.0.0.1:{port}") for port in PORTS)
 
