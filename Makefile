@@ -18,7 +18,7 @@ WARNINGS := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototy
 HARDENING := -fstack-protector-strong -fPIE -fcf-protection -Wformat -Wformat-security
 OPTIMIZE ?= -O2 -D_FORTIFY_SOURCE=2
 SANITIZE ?=
-CPPFLAGS += -D_GNU_SOURCE -DRCXLB_VERSION='"$(VERSION)"' -Iuser -Iinclude -I$(BUILD)
+CPPFLAGS += -D_GNU_SOURCE -Iuser -Iinclude -I$(BUILD)
 CFLAGS += -std=gnu2x -g $(OPTIMIZE) $(WARNINGS) $(HARDENING) $(SANITIZE) $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
 LDFLAGS += -pie -Wl,-z,relro,-z,now,-z,noexecstack $(SANITIZE)
 LDLIBS += $(shell $(PKG_CONFIG) --libs $(PACKAGES)) -lelf
@@ -39,8 +39,8 @@ Q := @
 say = @printf '  %-7s %s\n' $(1) $(2)
 endif
 
-# Everything but main(), for the tests.
-PARTS := $(filter-out $(BUILD)/user/main.o,$(OBJECTS))
+# Everything but main(), of which a test takes what it asks for.
+PARTS := $(BUILD)/parts.a
 UNIT_SOURCES := $(wildcard tests/unit/*.c tests/bpf/*.c)
 UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
 # The simulation of the balance rules: several sources, one program.
@@ -54,11 +54,17 @@ TEST_INSTANCE := $(BUILD)/tests/e2e/instance
 UNFILTERED := $(BUILD)/tests/e2e/unfiltered.so
 # The HTTP/1 core for tests in other languages.
 HTTP1_DRIVER := $(BUILD)/tests/http1/driver
-# Fuzz programs: one source each, with the pure parts built anew under the sanitizers.
+# The program as another build, which replaces the first one in some tests.
+OTHER := $(BUILD)/tests/other/rcxlb
+# Fuzz programs: one source each, with the pure parts built anew, under the sanitizers.
+FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
+FUZZ_PROGRAMS := $(FUZZ:%=$(BUILD)/tests/fuzz/%)
 FUZZ_SOURCES := $(wildcard user/core/*.c user/config/*.c user/proxy/http1_*.c) user/proxy/proxy_header.c
+FUZZ_OBJECTS := $(FUZZ_SOURCES:%.c=$(BUILD)/tests/fuzz/%.o)
+FUZZ_CFLAGS := -std=gnu2x -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 FUZZ_SECONDS ?= 60
 
-.PHONY: all help test-programs fuzz install lint clean
+.PHONY: all help test-programs fuzz install lint clean $(FUZZ:%=fuzz-%)
 all: $(BUILD)/rcxlb
 
 help:
@@ -80,6 +86,9 @@ $(BUILD)/user/%.o: user/%.c | $(SKELETON)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+VERSION_OBJECTS := $(BUILD)/user/core/version.o $(BUILD)/tests/fuzz/user/core/version.o
+$(VERSION_OBJECTS) tidy/user/core/version.c: CPPFLAGS += -DRCXLB_VERSION='"$(VERSION)"'
+
 $(BUILD)/bpf/%.o: bpf/%.c
 	@mkdir -p $(@D)
 	$(call say,BPF,$@)
@@ -95,7 +104,12 @@ $(SKELETON): $(BUILD)/rcxlb.bpf.o
 	$(Q)mv $@.new $@
 
 
-test-programs: $(UNIT_TESTS) $(MODEL) $(PROXY_WORKER) $(TEST_INSTANCE) $(UNFILTERED) $(HTTP1_DRIVER)
+$(PARTS): $(filter-out $(BUILD)/user/main.o,$(OBJECTS))
+	$(call say,GEN,$@)
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+test-programs: $(UNIT_TESTS) $(MODEL) $(PROXY_WORKER) $(TEST_INSTANCE) $(UNFILTERED) $(HTTP1_DRIVER) $(OTHER)
 
 $(MODEL): $(MODEL_OBJECTS) $(PARTS)
 	$(call say,LINK,$@)
@@ -111,6 +125,11 @@ $(BUILD)/tests/%: tests/%.c $(PARTS)
 	$(call say,TEST,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(PARTS) $(LDLIBS) -lcmocka -lm
 
+$(OTHER): user/core/version.c $(filter-out %/core/version.o,$(OBJECTS))
+	@mkdir -p $(@D)
+	$(call say,TEST,$@)
+	$(Q)$(CC) $(CPPFLAGS) -DRCXLB_VERSION='"$(VERSION)-other"' $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 # A server of its own, with nothing of ours.
 $(TEST_INSTANCE): tests/e2e/instance.c
 	@mkdir -p $(@D)
@@ -123,17 +142,20 @@ $(UNFILTERED): tests/e2e/unfiltered.c
 	$(call say,TEST,$@)
 	$(Q)$(CC) $(CPPFLAGS) -std=gnu2x -g $(OPTIMIZE) $(WARNINGS) -fPIC -shared -o $@ $<
 
-$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(FUZZ_SOURCES) $(wildcard user/core/*.h user/config/*.h user/proxy/http1_*.h user/proxy/proxy_header.h tests/http1/*.h include/rcxlb/*.h)
+$(BUILD)/tests/fuzz/user/%.o: user/%.c
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$@)
-	$(Q)$(CLANG) $(CPPFLAGS) -std=gnu2x -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-		$(shell $(PKG_CONFIG) --cflags $(PACKAGES)) -o $@ $< $(FUZZ_SOURCES) $(shell $(PKG_CONFIG) --libs $(PACKAGES))
+	$(Q)$(CLANG) $(CPPFLAGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link $(shell $(PKG_CONFIG) --cflags $(PACKAGES)) \
+		-MMD -MP -c -o $@ $<
 
-.PRECIOUS: $(BUILD)/tests/fuzz/%
+$(FUZZ_PROGRAMS): $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(FUZZ_OBJECTS)
+	$(call say,FUZZ,$@)
+	$(Q)$(CLANG) $(CPPFLAGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer $(shell $(PKG_CONFIG) --cflags $(PACKAGES)) \
+		-MMD -MP -o $@ $< $(FUZZ_OBJECTS) $(shell $(PKG_CONFIG) --libs $(PACKAGES))
 
-fuzz: $(patsubst tests/fuzz/%.c,fuzz-%,$(wildcard tests/fuzz/*.c))
+fuzz: $(FUZZ:%=fuzz-%)
 # What is found is left in the build folder, as crash-*; new inputs too, so that the next run goes on from there.
-fuzz-%: $(BUILD)/tests/fuzz/%
+$(FUZZ:%=fuzz-%): fuzz-%: $(BUILD)/tests/fuzz/%
 	@mkdir -p $(BUILD)/tests/fuzz/$*-corpus
 	$< $(patsubst %,-dict=%,$(wildcard tests/fuzz/$*.dict)) -max_total_time=$(FUZZ_SECONDS) -timeout=25 -artifact_prefix=$(BUILD)/tests/fuzz/ -print_final_stats=1 \
 		$(BUILD)/tests/fuzz/$*-corpus tests/fuzz/corpus/$*
@@ -163,4 +185,4 @@ lint: $(SKELETON)
 clean:
 	rm -rf $(BUILD)
 
--include $(BPF_OBJECTS:.o=.d) $(OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(PROXY_WORKER).d $(MODEL_OBJECTS:.o=.d) $(HTTP1_DRIVER).d
+-include $(BPF_OBJECTS:.o=.d) $(OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(PROXY_WORKER).d $(MODEL_OBJECTS:.o=.d) $(HTTP1_DRIVER).d $(FUZZ_OBJECTS:.o=.d) $(FUZZ_PROGRAMS:=.d)

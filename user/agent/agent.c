@@ -17,6 +17,7 @@
 #include "agent/presence.h"
 #include "agent/sandbox.h"
 #include "agent/supervisor.h"
+#include "core/version.h"
 
 struct agent {
 	struct event_base *base;
@@ -201,7 +202,7 @@ int agent_run(bool foreground, int ready, struct error *error)
 		notify_send(agent.manager, "READY=1");
 		journal_write(agent.journal,
 			      json_pack("{s:s, s:s, s:i}", "event", "agent", "state", "started", "pid", (int)getpid()),
-			      "the agent of rcxlb " RCXLB_VERSION " started, process %d", (int)getpid());
+			      "the agent of rcxlb %s started, process %d", rcxlb_version, (int)getpid());
 		event_base_dispatch(agent.base);
 		notify_send(agent.manager, "STOPPING=1");
 		journal_write(agent.journal, json_pack("{s:s, s:s}", "event", "agent", "state", "ended"),

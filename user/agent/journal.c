@@ -13,6 +13,7 @@
 
 #include "agent/listening.h"
 #include "agent/log.h"
+#include "core/version.h"
 
 #define FOLLOWERS_MAX 64
 #define BACKLOG_MAX   (1024 * 1024) /* bytes that wait for one who reads slowly */
@@ -120,8 +121,10 @@ static void on_written(struct bufferevent *stream, void *context)
 static void greet(struct follower *follower)
 {
 	json_t *fields = json_pack("{s:s, s:s, s:i}", "event", "agent", "state", "running", "pid", (int)getpid());
-	char *line = line_of(fields, "the agent of rcxlb " RCXLB_VERSION " is running");
+	char message[128], *line;
 
+	snprintf(message, sizeof(message), "the agent of rcxlb %s is running", rcxlb_version);
+	line = line_of(fields, message);
 	if (line)
 		send_line(follower, line);
 	free(line);

@@ -11,6 +11,7 @@
 #include "agent/prober.h"
 #include "agent/teller.h"
 #include "core/endpoint.h"
+#include "core/version.h"
 #include "dataplane/watch.h"
 #include "proxy/clock.h"
 
@@ -101,7 +102,7 @@ static int write_metrics(FILE *to, void *context)
 	if (err)
 		return err;
 	follow_clock(keeper);
-	agent->version = RCXLB_VERSION;
+	agent->version = rcxlb_version;
 	agent->started_ns = keeper->began + keeper->epoch;
 	note_checks(keeper, agent);
 	metrics_count_untold(&agent->untold, keeper->facts);

@@ -15,6 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "core/version.h"
 #include "dataplane/dataplane.h"
 
 #define LOCK	 "agent.lock"
@@ -118,7 +119,7 @@ int presence_await(struct error *error)
 
 bool presence_is_other(void)
 {
-	char version[sizeof(RCXLB_VERSION)] = "";
+	char version[sizeof(rcxlb_version)] = "";
 	int fd = presence_pid() ? open_lock(0) : -1;
 	ssize_t length;
 
@@ -126,13 +127,13 @@ bool presence_is_other(void)
 		return false;
 	length = pread(fd, version, sizeof(version), 0);
 	close(fd);
-	return length != sizeof(version) || memcmp(version, RCXLB_VERSION, sizeof(version));
+	return length != sizeof(version) || memcmp(version, rcxlb_version, sizeof(version));
 }
 
 /* Where it cannot be written, the next load replaces an agent that could have stayed. */
 static void note_version(int fd)
 {
-	bool noted = !ftruncate(fd, 0) && pwrite(fd, RCXLB_VERSION, sizeof(RCXLB_VERSION), 0) > 0;
+	bool noted = !ftruncate(fd, 0) && pwrite(fd, rcxlb_version, sizeof(rcxlb_version), 0) > 0;
 
 	(void)noted;
 }

@@ -8,6 +8,7 @@
 #include "cmd/commands.h"
 #include "cmd/file.h"
 #include "cmd/reload.h"
+#include "core/version.h"
 #include "dataplane/dataplane.h"
 
 /* What a load without a file begins with. `given`: --listen was. */
@@ -62,7 +63,7 @@ static int wish_interfaces(const struct arguments *arguments, const struct confi
 static int load_plainly(const struct arguments *arguments, const struct xdp_wishes *interfaces,
 			struct load_result *result, struct error *error)
 {
-	struct load_options options = { .interfaces = interfaces, .version = RCXLB_VERSION };
+	struct load_options options = { .interfaces = interfaces, .version = rcxlb_version };
 	struct model_service service = {};
 	static struct model model;
 	bool given;
@@ -97,7 +98,7 @@ static int load_file(const char *file, const struct stat *as_read, const struct 
 		.interfaces = interfaces,
 		.model = &config->model,
 		.programs_only = true,
-		.version = RCXLB_VERSION,
+		.version = rcxlb_version,
 	};
 	int err;
 

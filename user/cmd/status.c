@@ -11,6 +11,7 @@
 #include "core/http.h"
 #include "core/proxy.h"
 #include "core/state.h"
+#include "core/version.h"
 #include "dataplane/dataplane.h"
 
 static uint64_t refused(const struct rcxlb_exits *exits)
@@ -133,7 +134,7 @@ static json_t *agent_json(void)
 
 static json_t *status_json(bool loaded, json_t *interfaces, json_t *workers, json_t *services)
 {
-	return json_pack("{s:s, s:b, s:o, s:o, s:o, s:o}", "version", RCXLB_VERSION, "loaded", loaded, "interfaces",
+	return json_pack("{s:s, s:b, s:o, s:o, s:o, s:o}", "version", rcxlb_version, "loaded", loaded, "interfaces",
 			 interfaces, "agent", agent_json(), "workers", workers, "services", services);
 }
 
@@ -246,7 +247,7 @@ static void print_for_people(const struct model *model, const struct facts *fact
 	char listens[RCXLB_MAX_LISTEN][RCXLB_TEXT_LEN];
 	bool any = false;
 
-	printf("rcxlb %s, %s; guard on", RCXLB_VERSION, presence_pid() ? "agent running" : "no agent");
+	printf("rcxlb %s, %s; guard on", rcxlb_version, presence_pid() ? "agent running" : "no agent");
 	for (uint32_t i = 0; i < facts->interfaces; i++)
 		printf("%s %s (xdp %s)", i ? "," : "", facts->interface[i].name,
 		       xdp_mode_name(facts->interface[i].mode));
@@ -292,7 +293,7 @@ static int run(const struct arguments *arguments, struct error *error)
 	if (err == -ENOENT) { /* not to be loaded is a state, no failure */
 		if (as_json)
 			return print_json(status_json(false, json_array(), json_array(), json_array()));
-		printf("rcxlb %s, not loaded; load it: rcxlb load INTERFACE\n", RCXLB_VERSION);
+		printf("rcxlb %s, not loaded; load it: rcxlb load INTERFACE\n", rcxlb_version);
 		return 0;
 	}
 	if (err)

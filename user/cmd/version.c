@@ -4,6 +4,7 @@
 
 #include "cmd/commands.h"
 #include "cmd/print.h"
+#include "core/version.h"
 #include "rcxlb/abi.h"
 
 static int run(const struct arguments *arguments, struct error *error)
@@ -13,9 +14,9 @@ static int run(const struct arguments *arguments, struct error *error)
 	if (err)
 		return err;
 	if (argument(arguments, "--json"))
-		return print_json(json_pack("{s:s, s:i, s:s}", "version", RCXLB_VERSION, "layout", RCXLB_LAYOUT,
+		return print_json(json_pack("{s:s, s:i, s:s}", "version", rcxlb_version, "layout", RCXLB_LAYOUT,
 					    "libbpf", libbpf_version_string()));
-	printf("rcxlb %s (layout %d, libbpf %s)\n", RCXLB_VERSION, RCXLB_LAYOUT, libbpf_version_string());
+	printf("rcxlb %s (layout %d, libbpf %s)\n", rcxlb_version, RCXLB_LAYOUT, libbpf_version_string());
 	return 0;
 }
 

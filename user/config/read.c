@@ -10,6 +10,7 @@
 #include "config/schema.h"
 #include "config/tree.h"
 #include "core/number.h"
+#include "core/version.h"
 
 static void read_section(const char *section, const struct tree_node *node, struct draft_head *to,
 			 struct mistakes *mistakes);
@@ -240,7 +241,7 @@ static void take_value(const struct config_key *key, const struct tree_node *nod
 	switch (key->kind) {
 	case CONFIG_LATER:
 		mistake(mistakes, node->key->line, key->name, "rcxlb %s does not have this yet (%s); take it out",
-			RCXLB_VERSION, key->purpose);
+			rcxlb_version, key->purpose);
 		break;
 	case CONFIG_TEXTS:
 		take_texts(key, node, to, mistakes);
