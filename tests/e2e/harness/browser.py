@@ -50,10 +50,14 @@ class Browser:
     def own(self):
         return self.raw.own if self.sock is self.raw.sock else self.sock.getsockname()[:2]
 
-    def answer(self, target="/", method="GET", body=None, **fields):
-        """The answer as it is, read to its end into `body`."""
+    def begin(self, target="/", method="GET", body=None, **fields):
+        """The answer as it is, its body not read: it may end early."""
         self.http.request(method, target, body, {key.replace("_", "-"): value for key, value in fields.items()})
-        answer = self.http.getresponse()
+        return self.http.getresponse()
+
+    def answer(self, target="/", **more):
+        """The answer as it is, read to its end into `body`."""
+        answer = self.begin(target, **more)
         answer.body = answer.read()
         return answer
 
