@@ -608,12 +608,12 @@ def test_idle_clients_hold_no_buffers(make):
 def test_clients_without_a_request_make_room_for_others(make):
     pair = make("plain", "--connections", 3)
     recorder = Recorder(pair.listener)
-    busy = pair.client()
-    busy.sendall(b"GET / HTTP/1.1\r\nHost:")
     idle = [pair.client() for _ in range(2)]
     for client in idle:
         client.sendall(GET)
         assert Reader(client).message().body == b"GET /"
+    busy = pair.client()
+    busy.sendall(b"GET / HTTP/1.1\r\nHost:")
     late = pair.client()
     late.sendall(GET)
     assert Reader(late).message().body == b"GET /"  # not before the others have been idle for a second
