@@ -11,6 +11,7 @@ from harness import agent
 from harness.kernel import held_by, still_there, xdp_attached
 from harness.lab import BPFFS, Lab
 from harness.namespace import run
+from harness.poll import wait_until
 from harness.rcxlb import Rcxlb, configured
 from harness.refusing import ITER_CREATE, refusing
 from test_cli_errors import assert_one_line
@@ -133,8 +134,8 @@ def test_a_pin_folder_that_is_a_file(lab):
     lab.rcxlb.pins.unlink()
 
 
-@pytest.mark.parametrize("value", ["relative/path", "/sys/fs/bpf/rcxlb.dotted", "/" + "x" * 5000],
-                         ids=["relative", "dots", "too long"])
+@pytest.mark.parametrize("value", ["relative/path", "/sys/fs/bpf/rcxlb.dotted", "/" + "x" * 5000, "/sys/fs/bpf/blue-new"],
+                         ids=["relative", "dots", "too long", "where another builds"])
 def test_a_pin_folder_that_cannot_be(lab, value):
     result = lab.rcxlb.attempt(*LOAD, **{"RCXLB_PIN_DIR": value})
     assert_one_line(result, None, "RCXLB_PIN_DIR")
@@ -248,6 +249,18 @@ def test_load_from_another_network_namespace_is_refused(lab):
     assert_one_line(lab.rcxlb.execute(words, LOAD), 1, "namespace")
     assert held_by(lab.rcxlb.pins) == held
     assert not xdp_attached(lab.clients)
+    assert lab.who() == "i3001"
+
+
+def test_load_takes_the_place_of_one_whose_network_namespace_has_ended(lab):
+    """Of a container that is started anew: its pins are those of the one before."""
+    before = lab.namespace("before")
+    lab.rcxlb.execute(before.command(lab.rcxlb.binary, "load", "lo", "--no-agent"), ["load"])
+    before.delete()
+    lab.namespaces.remove(before)
+    wait_until(lambda: "has ended: load anew" in lab.rcxlb.attempt("status").err, "its namespace has ended")
+    lab.load_with(3001)
+    lab.instances(3001)
     assert lab.who() == "i3001"
 
 

@@ -194,6 +194,13 @@ def test_how_the_guard_is_attached_is_said_by_the_file_unless_the_command_does(l
     assert [entry["xdp"] for entry in lab.rcxlb.status()["interfaces"]] == [mode]
 
 
+def test_how_the_guard_is_attached_is_not_said_without_an_interface(lab):
+    lab.load("--xdp", "skb")
+    result = lab.rcxlb.attempt("load", "--no-agent", "-c", write(lab, "services: []\n"), "--xdp", "off")
+    assert result.code == 2 and "--xdp" in result.err
+    assert [entry["xdp"] for entry in lab.rcxlb.status()["interfaces"]] == ["skb"]
+
+
 def test_listen_and_a_file_do_not_go_together(lab):
     result = lab.rcxlb.attempt("load", "eth0", "--no-agent", "--listen", "*:80", "-c", write(lab, FILE))
     assert result.code == 2 and "--listen" in result.err

@@ -145,6 +145,9 @@ static int read_and_load(const struct arguments *arguments, const char *file, st
 	named = arguments->words || config.has_interfaces;
 	if (!err && !file && !named)
 		err = failed(error, -EINVAL, LOAD_NEEDS_INTERFACE);
+	if (!err && !named && argument(arguments, "--xdp"))
+		err = failed(error, -EINVAL, "--xdp says how interfaces are guarded, and %s names none: name them here",
+			     file);
 	if (err)
 		return err;
 	return file ? load_file(file, &as_read, &config, named ? &interfaces : NULL, result, error)

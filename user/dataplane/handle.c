@@ -71,6 +71,19 @@ int handle_is_loaded(const struct place *place, struct error *error)
 	return failed(error, -errno, "cannot look into %s: %s; rcxlb needs root", place->pins, strerror(errno));
 }
 
+bool handle_is_orphaned(const struct place *place)
+{
+	struct bpf_link_info info = {};
+	__u32 size = sizeof(info);
+	char path[PATH_MAX];
+	int link = bpf_obj_get(place_pin(place, LINK_STEER, path));
+	bool orphaned = link >= 0 && !bpf_obj_get_info_by_fd(link, &info, &size) && !info.netns.netns_ino;
+
+	if (link >= 0)
+		close(link);
+	return orphaned;
+}
+
 int handle_lock(const struct place *place, struct dataplane *ret, int *ret_loaded, struct error *error)
 {
 	*ret = handle_none(place);
@@ -143,7 +156,7 @@ static int read_meta(struct dataplane *dataplane, struct error *error)
 		return failed(
 		    error, -EPROTO,
 		    "the state in %s has another layout than %d, this program's: use the rcxlb that loaded it, or "
-		    "unload with that and load anew",
+		    "run rcxlb unload and load anew",
 		    dataplane->place.pins, RCXLB_LAYOUT);
 	return 0;
 }
@@ -156,6 +169,10 @@ static int check_netns(struct dataplane *dataplane, struct error *error)
 
 	if (err || cookie == dataplane->meta.netns_cookie)
 		return err;
+	if (handle_is_orphaned(&dataplane->place))
+		return failed(error, -EXDEV,
+			      "%s is loaded for a network namespace that has ended: load anew, or unload",
+			      dataplane->place.pins);
 	return failed(error, -EXDEV,
 		      "%s is loaded for another network namespace: enter that (nsenter --net=/run/netns/NAME), or set "
 		      "RCXLB_PIN_DIR and RCXLB_RUN_DIR to other folders for this one",

@@ -111,4 +111,7 @@ int handle_change_crew(int map, const uint32_t *from, const struct rcxlb_crew *t
 /* 1 when rcxlb is loaded, 0 when not, -errno when that cannot be known. */
 int handle_is_loaded(const struct place *place, struct error *error);
 
+/* Has its network namespace ended? That took its interfaces with it, and the kernel detached steer. */
+bool handle_is_orphaned(const struct place *place);
+
 #endif

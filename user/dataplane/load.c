@@ -223,7 +223,7 @@ static int build(struct dataplane *dataplane, const struct load_options *options
 
 static int first_load(const struct place *place, const struct load_options *options, struct error *error)
 {
-	struct place building = unload_building_place(place);
+	struct place building = place_building(place);
 	struct dataplane dataplane = handle_none(&building);
 	struct rcxlb_bpf *skel = NULL;
 	struct error ignored;
@@ -394,6 +394,8 @@ int dataplane_load(const struct load_options *options, struct load_result *ret, 
 	if (err)
 		return err;
 	err = loaded < 0 ? loaded : 0;
+	if (loaded > 0 && handle_is_orphaned(&place))
+		loaded = 0; /* what is left of it makes way */
 	if (!err && !loaded && !options->interfaces)
 		err = failed(error, -EINVAL, LOAD_NEEDS_INTERFACE);
 	if (!err)

@@ -22,10 +22,11 @@
 
 #include "core/others.h"
 
-#define BPFFS "/sys/fs/bpf"
-#define PINS  BPFFS "/rcxlb"
-#define RUN   "/run/rcxlb"
-#define SPARE 32 /* bytes for the names below a folder */
+#define BPFFS	 "/sys/fs/bpf"
+#define PINS	 BPFFS "/rcxlb"
+#define RUN	 "/run/rcxlb"
+#define SPARE	 32	/* bytes for the names below a folder */
+#define BUILDING "-new" /* behind the name of the pin folder: where a load builds it */
 
 static int from_environment(const char *name, const char *otherwise, char *to, struct error *error)
 {
@@ -58,7 +59,21 @@ int place_find(struct place *ret, struct error *error)
 	if (strchr(strrchr(ret->pins, '/'), '.'))
 		return failed(error, -EINVAL, "RCXLB_PIN_DIR is '%s': a bpffs takes no names with dots, choose another",
 			      ret->pins);
+	if (strlen(ret->pins) >= strlen(BUILDING) &&
+	    !strcmp(ret->pins + strlen(ret->pins) - strlen(BUILDING), BUILDING))
+		return failed(error, -EINVAL,
+			      "RCXLB_PIN_DIR is '%s': a load builds in a folder whose name ends in " BUILDING
+			      ", choose another",
+			      ret->pins);
 	return 0;
+}
+
+struct place place_building(const struct place *place)
+{
+	struct place building = *place;
+
+	snprintf(building.pins, sizeof(building.pins), "%.*s" BUILDING, PATH_MAX - SPARE, place->pins);
+	return building;
 }
 
 const char *place_pin(const struct place *place, const char *name, char *to)

@@ -20,6 +20,9 @@ int place_find(struct place *ret, struct error *error);
 /* Makes sure that the pin folder's parent is a bpffs, mounting one at the default place, and that pins will last. */
 int place_prepare(const struct place *place, struct error *error);
 
+/* Where a first load builds: beside the real folder. */
+struct place place_building(const struct place *place);
+
 /* A path below the pin folder, in `to` of PATH_MAX bytes. Returns `to`. */
 const char *place_pin(const struct place *place, const char *name, char *to);
 

@@ -13,14 +13,6 @@
 #include "dataplane/pending.h"
 #include "dataplane/remember.h"
 
-struct place unload_building_place(const struct place *place)
-{
-	struct place building = *place;
-
-	snprintf(building.pins, sizeof(building.pins), "%.*s-new", PATH_MAX - 32, place->pins);
-	return building;
-}
-
 /* Those of the proxied path, who end with their last connection. */
 static void dismiss_workers(struct dataplane *dataplane)
 {
@@ -68,7 +60,7 @@ int unload_tear_down(const struct place *place, struct error *error)
 
 int unload_leftovers(const struct place *place, bool loaded, struct error *error)
 {
-	struct place building = unload_building_place(place);
+	struct place building = place_building(place);
 	int ours = handle_is_ours(building.pins, error), err = 0;
 
 	if (ours == -EEXIST && !rmdir(building.pins)) /* killed before the first pin */
@@ -79,20 +71,6 @@ int unload_leftovers(const struct place *place, bool loaded, struct error *error
 		return ours < 0 ? ours : err;
 	ours = handle_is_ours(place->pins, error);
 	return ours > 0 ? tear_down(place, &building, error) : ours;
-}
-
-/* A network namespace that ended took its interfaces with it, and the kernel detached steer. */
-static bool is_orphaned(const struct place *place)
-{
-	struct bpf_link_info info = {};
-	__u32 size = sizeof(info);
-	char path[PATH_MAX];
-	int link = bpf_obj_get(place_pin(place, LINK_STEER, path));
-	bool orphaned = link >= 0 && !bpf_obj_get_info_by_fd(link, &info, &size) && !info.netns.netns_ino;
-
-	if (link >= 0)
-		close(link);
-	return orphaned;
 }
 
 /* Who still has the maps open, such as an agent that was started a moment ago, sees that they are nobody's any more. */
@@ -114,7 +92,7 @@ static int check_all(struct dataplane *dataplane, bool *ret_known, struct error 
 	if (access(pins, W_OK)) /* first: of a read-only bpffs maps cannot be opened either */
 		return failed(error, -errno, "cannot remove %s: %s; rcxlb needs root, and a bpffs that can be written",
 			      pins, strerror(errno));
-	if (!is_orphaned(&dataplane->place))
+	if (!handle_is_orphaned(&dataplane->place))
 		err = handle_open_maps(dataplane, error);
 	*ret_known = !err;
 	return err == -EPROTO ? 0 : err; /* another layout: to unload it is the way out */
@@ -122,7 +100,7 @@ static int check_all(struct dataplane *dataplane, bool *ret_known, struct error 
 
 static int unload_all(struct dataplane *dataplane, struct error *error)
 {
-	struct place aside = unload_building_place(&dataplane->place);
+	struct place aside = place_building(&dataplane->place);
 	bool known;
 	int err = check_all(dataplane, &known, error);
 
@@ -159,7 +137,7 @@ static int unload_guards(struct dataplane *dataplane, const char *const *names, 
  */
 static int find(const struct place *place, struct error *error)
 {
-	struct place building = unload_building_place(place);
+	struct place building = place_building(place);
 	int loaded = handle_is_loaded(place, error);
 
 	if (!loaded && access(place->pins, F_OK) && access(building.pins, F_OK))

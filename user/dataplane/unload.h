@@ -8,9 +8,6 @@
 #include "core/error.h"
 #include "dataplane/place.h"
 
-/* Where a first load builds: beside the real folder. */
-struct place unload_building_place(const struct place *place);
-
 /* Takes away what is in a folder of ours: steering first. Needs nothing of it to be whole. */
 int unload_tear_down(const struct place *place, struct error *error);
 
