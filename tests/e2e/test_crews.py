@@ -74,13 +74,13 @@ class Site:
         """Pids of the workers in charge, as they say themselves."""
         return [entry["pid"] for entry in self.lab.rcxlb.status().get("workers", []) if not entry["former"]]
 
-    def dial(self):
-        return Connection(TlsClient(self.lab.connect(HOST4, 443).sock, context())).read_greeting()
+    def dial(self, port=443):
+        return Connection(TlsClient(self.lab.connect(HOST4, port).sock, context())).read_greeting()
 
-    def certificate(self):
+    def certificate(self, port=443):
         """The one that a client gets; None without a handshake."""
         try:
-            with closing(self.dial()) as connection:
+            with closing(self.dial(port)) as connection:
                 return connection.sock.certificate
         except OSError:
             return None
@@ -93,12 +93,12 @@ class Site:
             client.sock.sendall(REQUEST)
             return client.sock.recv(4096).startswith(b"HTTP/1.1 301 ")
 
-    def renew(self, name="renewed"):
+    def renew(self, name="renewed", of=None):
         """Another certificate in the files of the first; the key first, so that no look finds them unpaired for long."""
-        made = make_identity(self.lab.folder, name, "chat.test")
+        made, of = make_identity(self.lab.folder, name, "chat.test"), of or self.identity
         der = made.der
-        made.key.rename(self.identity.key)
-        made.certificate.rename(self.identity.certificate)
+        made.key.rename(of.key)
+        made.certificate.rename(of.certificate)
         return der
 
 
@@ -128,6 +128,30 @@ def test_a_worker_that_dies_while_a_key_cannot_be_used_is_replaced_and_its_servi
         site.identity.key.chmod(0o600)
         renewed = site.renew()
         wait_until(lambda: site.certificate() == renewed, "the next certificate", 10)
+
+
+def test_one_whose_key_cannot_be_used_goes_on_and_keeps_nobody_from_what_is_new(site):
+    lab, other = site.lab, make_identity(site.lab.folder, "other", "chat.test")
+    with site.foreground(1):
+        lab.rcxlb("services", "add", "other", "--listen", "*:444", "--certificate", other.certificate, "--key", other.key)
+        lab.rcxlb("backends", "add", "-s", "other", "127.0.0.1:3001")
+        wait_until(lambda: site.certificate(444) == other.der, "the other's certificate", 10)
+        other.key.chmod(0o644)
+        site.await_log("may be used by others")
+        renewed = site.renew()
+        wait_until(lambda: site.certificate() == renewed, "the first one's next certificate", 10)
+        lab.rcxlb("services", "add", "third", "--listen", "*:445", "--certificate", site.identity.certificate,
+                  "--key", site.identity.key)
+        lab.rcxlb("backends", "add", "-s", "third", "127.0.0.1:3001")
+        wait_until(lambda: site.certificate(445) == renewed, "a new service", 10)
+        present = agent.crew_number(lab)
+        for _ in for_seconds(4):  # it is tried again every two
+            assert site.certificate(444) == other.der
+        assert agent.crew_number(lab) == present
+        other.key.chmod(0o600)
+        renewed = site.renew("renewed other", other)
+        wait_until(lambda: site.certificate(444) == renewed, "the other's next certificate", 10)
+    assert site.log.read_text(encoding="utf-8").count("may be used by others") == 1
 
 
 @contextmanager

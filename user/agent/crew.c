@@ -38,10 +38,12 @@ struct crew {
 	uint32_t before; /* the number of the crew that it takes over from; of itself when it has */
 	uint32_t workers;
 	bool may_lack[RCXLB_MAX_SERVICES]; /* it is left out when its certificates cannot be used */
-	bool may_lack_pages[RCXLB_MAX_SERVICES];
+	bool may_lack_pages;
+	bool may_keep; /* what `former` has of files that cannot be used now */
 	bool left_out[RCXLB_MAX_SERVICES];
-	bool lacks_pages[RCXLB_MAX_SERVICES]; /* it is served, and answers without some of its error pages */
-	struct error lacks;		      /* what is wrong with one that was */
+	bool lacks_files[RCXLB_MAX_SERVICES]; /* it is served, with files as they were, or without some of its error
+						 pages */
+	struct error lacks;		      /* what is wrong with one of those */
 	struct error said;		      /* why one could not be started again: told once */
 	struct member member[RCXLB_MAX_WORKERS];
 };
@@ -275,17 +277,46 @@ static void give_up(const struct start *start)
 	waitpid(start->pid, NULL, 0);
 }
 
+static bool does_serve(const struct crew *crew, const struct model_service *service, uint32_t id)
+{
+	const struct model_service *own = &crew->model->service[id];
+
+	return !crew->left_out[id] && model_has_workers(crew->model, own) && !strcmp(own->name, service->name);
+}
+
+static int read_certificates(struct crew *crew, uint32_t id, struct error *error)
+{
+	int problem = material_read(crew->material, crew->model, id, error);
+	bool served = crew->may_keep && does_serve(crew->former, &crew->model->service[id], id);
+
+	crew->lacks_files[id] =
+	    problem && served && !material_keep(crew->material, crew->former->material, crew->model, id);
+	crew->left_out[id] = problem && !crew->lacks_files[id];
+	return crew->left_out[id] && !crew->may_lack[id] ? problem : 0;
+}
+
+/* `error` is left alone when it has what is wrong with the certificates. */
+static int read_pages(struct crew *crew, uint32_t id, struct error *error)
+{
+	struct error what;
+	int problem = material_read_pages(crew->material, crew->model, id, &what), err = 0;
+
+	if (!problem)
+		return 0;
+	if (!crew->lacks_files[id])
+		*error = what;
+	crew->lacks_files[id] = true;
+	if (crew->may_keep)
+		err = material_keep_pages(crew->material, crew->model, crew->former->material, crew->former->model, id);
+	return err || crew->may_lack_pages ? err : problem;
+}
+
 /* What one service asks for. -errno, and a sentence: something of it cannot be had, and may not be done without. */
 static int read_service(struct crew *crew, uint32_t id, struct error *error)
 {
-	int problem = material_read(crew->material, crew->model, id, error);
+	int err = read_certificates(crew, id, error);
 
-	crew->left_out[id] = problem;
-	if (problem)
-		return crew->may_lack[id] ? 0 : problem;
-	problem = material_read_pages(crew->material, crew->model, id, error);
-	crew->lacks_pages[id] = problem;
-	return crew->may_lack_pages[id] ? 0 : problem;
+	return err || crew->left_out[id] ? err : read_pages(crew, id, error);
 }
 
 /* All of them, or an error about the first that cannot be had; those that may be left out are only noted. */
@@ -303,7 +334,7 @@ static int read_all(struct crew *crew, struct error *error)
 		if (problem)
 			return failed(error, problem, "%s", what.text);
 		had += !crew->left_out[id];
-		if ((crew->left_out[id] || crew->lacks_pages[id]) && !missed++)
+		if ((crew->left_out[id] || crew->lacks_files[id]) && !missed++)
 			crew->lacks = what;
 	}
 	return missed && !had ? failed(error, -ENOENT, "%s", crew->lacks.text) : 0;
@@ -359,13 +390,6 @@ static int start_all(struct crew *crew, struct error *error)
 	return err ? failed(error, err, "cannot put the workers in charge: %s", strerror(-err)) : 0;
 }
 
-static bool does_serve(const struct crew *crew, const struct model_service *service, uint32_t id)
-{
-	const struct model_service *own = &crew->model->service[id];
-
-	return !crew->left_out[id] && model_has_workers(crew->model, own) && !strcmp(own->name, service->name);
-}
-
 static struct crew *make(const struct model *model)
 {
 	struct crew *crew = calloc(1, sizeof(*crew));
@@ -387,12 +411,11 @@ static void permit_lacks(struct crew *crew, enum crew_reason reason)
 {
 	bool nobody = !staff_in_charge(watch_dataplane(crew->means->watch));
 
-	for (uint32_t id = 0; id < RCXLB_MAX_SERVICES; id++) {
-		bool known = crew->former && reason != CREW_LACKS;
-
-		crew->may_lack[id] = nobody || (known && !does_serve(crew->former, &crew->model->service[id], id));
-		crew->may_lack_pages[id] = crew->may_lack[id] || (known && crew->former->lacks_pages[id]);
-	}
+	crew->may_keep = crew->former && reason != CREW_LACKS;
+	crew->may_lack_pages = nobody || crew->may_keep;
+	for (uint32_t id = 0; id < RCXLB_MAX_SERVICES; id++)
+		crew->may_lack[id] =
+		    nobody || (crew->may_keep && !does_serve(crew->former, &crew->model->service[id], id));
 }
 
 /* Also by workers whose supervisor ended before they were in charge. */
@@ -424,6 +447,8 @@ int crew_start(const struct crew_means *means, const struct model *model, const 
 			ktls_probe(&crew->ktls);
 		err = start_all(crew, error);
 	}
+	if (!err && same && crew->lacks.text[0]) /* as when there were no others to read */
+		err = failed(error, -ENOENT, "%s", crew->lacks.text);
 	if (err || same) {
 		crew_free(crew);
 		return err;

@@ -33,16 +33,16 @@ struct crew_means {
 
 /*
  * Starts workers for the proxied services of a model and puts them in charge; none when there is no such service. The
- * means must outlive the crew. -errno with a sentence, and who was in charge stays so, when one cannot be started or a
- * certificate cannot be used. But a service that nobody serves now, because nobody is in charge or it is not one of
- * `former`'s, is left out when its certificates cannot be used and there are others; and it is served without error
- * pages that cannot be read. `former` NULL: it is not known. *ret is NULL when it can go on. -ECANCELED when the means'
- * life has ended meanwhile.
+ * means must outlive the crew. A service that `former` serves and whose files cannot be used now goes on with what that
+ * has. One that nobody serves now, because nobody is in charge or it is not one of `former`'s, is left out when its
+ * certificates cannot be used and there are others; and it is served without error pages that cannot be read. Else -errno
+ * with a sentence, and who was in charge stays so, when files cannot be used, or a worker cannot be started. `former` NULL:
+ * it is not known. *ret is NULL when it can go on, and lacks nothing. -ECANCELED when the means' life has ended meanwhile.
  */
 int crew_start(const struct crew_means *means, const struct model *model, const struct crew *former,
 	       enum crew_reason reason, struct crew **ret, struct error *error);
 
-/* What is wrong with the first service that was left out, or lacks an error page; empty: none. */
+/* What is wrong with the first service that was left out, or lacks a file; empty: none. */
 const char *crew_lacks(const struct crew *crew);
 
 /* Takes note of who has ended. Returns whether anybody has, also of former crews. NULL is fine. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "agent/material.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -25,6 +26,12 @@ static int read_one(const char *certificate, const char *key, struct identity_pe
 	return err;
 }
 
+static void forget_identities(struct material *material, uint32_t service)
+{
+	while (material->tls[service].count)
+		identity_pem_free(&material->pem[service][--material->tls[service].count]);
+}
+
 int material_read(struct material *material, const struct model *model, uint32_t service, struct error *error)
 {
 	const struct rcxlb_tls *wished = &model->service[service].tls;
@@ -37,10 +44,8 @@ int material_read(struct material *material, const struct model *model, uint32_t
 		if (!err)
 			tls->count++;
 	}
-	if (err) {
-		while (tls->count)
-			identity_pem_free(&material->pem[service][--tls->count]);
-	}
+	if (err)
+		forget_identities(material, service);
 	return err;
 }
 
@@ -55,6 +60,50 @@ int material_read_pages(struct material *material, const struct model *model, ui
 
 		if (problem && !err)
 			err = failed(error, problem, "service %s: %s", model->service[service].name, what.text);
+	}
+	return err;
+}
+
+int material_keep(struct material *material, const struct material *earlier, const struct model *model,
+		  uint32_t service)
+{
+	struct tls_material *tls = &material->tls[service];
+	int err = earlier->tls[service].count ? 0 : -ENOENT;
+
+	*tls = (struct tls_material){ .service = model->service[service].name, .identities = material->pem[service] };
+	for (uint32_t i = 0; i < earlier->tls[service].count && !err; i++) {
+		err = identity_pem_copy(&earlier->pem[service][i], &material->pem[service][i]);
+		if (!err)
+			tls->count++;
+	}
+	if (err)
+		forget_identities(material, service);
+	return err;
+}
+
+static const struct http_page *page_of(const struct material *material, const struct model *model, uint32_t service,
+				       const char *file)
+{
+	const struct rcxlb_http *http = &model->service[service].http;
+
+	for (uint32_t i = 0; i < http->error_pages && i < RCXLB_MAX_ERROR_PAGES; i++)
+		if (!strcmp(http->error_page[i].file, file))
+			return &material->page[service][i];
+	return NULL;
+}
+
+int material_keep_pages(struct material *material, const struct model *model, const struct material *earlier,
+			const struct model *earlier_model, uint32_t service)
+{
+	const struct rcxlb_http *wished = &model->service[service].http;
+	int err = 0;
+
+	for (uint32_t i = 0; i < wished->error_pages && i < RCXLB_MAX_ERROR_PAGES && !err; i++) {
+		struct http_page *page = &material->page[service][i];
+		const struct http_page *kept = page_of(earlier, earlier_model, service, wished->error_page[i].file);
+
+		if (!page->bytes && kept)
+			err = http_page_copy(kept, page);
 	}
 	return err;
 }
@@ -94,8 +143,7 @@ bool material_equal(const struct material *a, const struct material *b)
 void material_forget(struct material *material)
 {
 	for (uint32_t service = 0; service < RCXLB_MAX_SERVICES; service++) {
-		while (material->tls[service].count)
-			identity_pem_free(&material->pem[service][--material->tls[service].count]);
+		forget_identities(material, service);
 		for (uint32_t i = 0; i < RCXLB_MAX_ERROR_PAGES; i++)
 			http_page_free(&material->page[service][i]);
 	}

@@ -26,6 +26,16 @@ int material_read(struct material *material, const struct model *model, uint32_t
 /* Reads its error pages. On failure, with a sentence about the first, those that can be read are there. */
 int material_read_pages(struct material *material, const struct model *model, uint32_t service, struct error *error);
 
+/*
+ * Of a service whose files cannot be read: takes those that were read for an earlier model, where the service has the
+ * same id. -ENOENT when there are none, -ENOMEM.
+ */
+int material_keep(struct material *material, const struct material *earlier, const struct model *model, uint32_t service);
+
+/* Likewise of its error pages, those that are missing, by their files' names. Returns 0 or -ENOMEM. */
+int material_keep_pages(struct material *material, const struct model *model, const struct material *earlier,
+			const struct model *earlier_model, uint32_t service);
+
 /* Do both have the same bytes, of the same files? */
 bool material_equal(const struct material *a, const struct material *b);
 

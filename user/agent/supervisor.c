@@ -256,8 +256,8 @@ static void change_crew(struct supervisor *supervisor)
 		supervisor->crew = crew;
 	}
 	supervisor->reason = CREW_LACKS;
-	supervisor->stale = crew_lacks(supervisor->crew)[0];
-	complain(supervisor, crew_lacks(supervisor->crew));
+	supervisor->stale = crew && crew_lacks(crew)[0];
+	complain(supervisor, crew ? crew_lacks(crew) : "");
 }
 
 /* At once when one of its own has ended; orphans of a former supervisor are looked for. */

@@ -229,6 +229,25 @@ void identity_free(struct identity *identity)
 	*identity = (struct identity){ .kind = IDENTITY_RSA };
 }
 
+int identity_pem_copy(const struct identity_pem *pem, struct identity_pem *ret)
+{
+	*ret = (struct identity_pem){
+		.name = strdup(pem->name),
+		.chain = malloc(pem->chain_size + 1),
+		.chain_size = pem->chain_size,
+		.key_name = strdup(pem->key_name),
+		.key = malloc(pem->key_size + 1),
+		.key_size = pem->key_size,
+	};
+	if (!ret->name || !ret->chain || !ret->key_name || !ret->key) {
+		identity_pem_free(ret);
+		return -ENOMEM;
+	}
+	memcpy(ret->chain, pem->chain, pem->chain_size);
+	memcpy(ret->key, pem->key, pem->key_size);
+	return 0;
+}
+
 void identity_pem_free(struct identity_pem *pem)
 {
 	if (pem->key)

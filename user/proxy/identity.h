@@ -37,6 +37,9 @@ struct identity {
 int identity_parse(const struct identity_pem *pem, struct identity *ret, struct error *warning, struct error *error);
 void identity_free(struct identity *identity);
 
+/* A copy of its own; -ENOMEM. */
+int identity_pem_copy(const struct identity_pem *pem, struct identity_pem *ret);
+
 /* Frees the bytes, keys overwritten. */
 void identity_pem_free(struct identity_pem *pem);
 
