@@ -264,6 +264,19 @@ def test_an_end_without_close_notify_is_an_end(make, kind):
 
 
 @pytest.mark.parametrize("kind", ["1.2", "1.3"])
+def test_who_ends_without_close_notify_still_gets_the_answer(make, kind):
+    pair = make(kind)
+    client, instance = pair.pair()
+    client.sendall(b"question")
+    client.sock.shutdown(socket.SHUT_WR)
+    assert read_all(instance) == b"question"
+    instance.sendall(b"answer")
+    instance.close()
+    assert read_all(client) == b"answer"
+    pair.worker.await_counter("open", 0)
+
+
+@pytest.mark.parametrize("kind", ["1.2", "1.3"])
 def test_the_client_gets_close_notify(make, kind):
     pair = make(kind)
     client, instance = pair.pair()

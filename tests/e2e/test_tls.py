@@ -270,6 +270,15 @@ def test_past_the_bound_the_oldest_handshake_makes_room(place, instance, identit
     assert worker["handshaking"] == 4
 
 
+def test_in_a_full_worker_the_oldest_handshake_makes_room(place, instance, identity):
+    worker = place.worker("--connections", 5, backends=[3001], identities=[identity])
+    idle = [place.connect() for _ in range(5)]
+    worker.await_counter("handshaking", 5)
+    ask(place)
+    assert worker["handshakes_evicted"] == 1
+    assert read_to_the_end(idle[0]) == b""
+
+
 def s_client(place, *options, texts):
     """openssl s_client with some lines typed in, each when the answer to the one before was seen; all that it says."""
     process = subprocess.Popen(

@@ -154,13 +154,10 @@ static int openssl_failed(struct side *side, int ret, int waits_for, bool *block
 	return side->refused ? -EPROTO : -ECONNRESET;
 }
 
-/* The end of the stream without close_notify: an error to OpenSSL, to us an end of file as on every other path. */
+/* The end of the stream where OpenSSL does not call it one. */
 static bool is_bare_end(const SSL *ssl, int ret)
 {
-	int error = SSL_get_error(ssl, ret);
-
-	return (error == SSL_ERROR_SSL && ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING) ||
-	       (error == SSL_ERROR_SYSCALL && errno == 0 && ERR_peek_error() == 0);
+	return SSL_get_error(ssl, ret) == SSL_ERROR_SYSCALL && errno == 0 && ERR_peek_error() == 0;
 }
 
 static ssize_t openssl_read(struct side *side, void *to, size_t size)

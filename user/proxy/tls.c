@@ -208,8 +208,11 @@ static SSL_CTX *make_ssl(struct tls_context *context, bool ktls)
 	}
 	SSL_CTX_set_app_data(ssl, context);
 	/* Ours is the order of the ciphers, but who has no AES in hardware and says so gets ChaCha20. */
+	/* An end without close_notify is an end of file as on every other path: an error would end our direction, too.
+	 */
 	SSL_CTX_set_options(ssl, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA | SSL_OP_NO_RENEGOTIATION |
-				     SSL_OP_NO_COMPRESSION | (ktls ? SSL_OP_ENABLE_KTLS : 0));
+				     SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF |
+				     (ktls ? SSL_OP_ENABLE_KTLS : 0));
 	SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 				  SSL_MODE_RELEASE_BUFFERS);
 	/* With read-ahead OpenSSL may hold bytes that the kernel should have had; without, it reads each header alone.

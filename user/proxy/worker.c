@@ -133,7 +133,17 @@ static void close_listener(struct listener *listener)
 	listener->fd = -1;
 }
 
-/* Somebody waits. A client that is waited for makes room for him, as at the end of its time. */
+/* Who has not even completed his handshake in good time, else a client that is waited for, as at the end of its time.
+ */
+static void make_room(struct connections *connections)
+{
+	if (connections_oldest_handshake(connections) >= HANDSHAKE_GRACE_MS)
+		connections_evict(connections);
+	else
+		connections_dismiss(connections);
+}
+
+/* Somebody waits. */
 static void on_listener(evutil_socket_t fd, short what, void *arg)
 {
 	struct listener *listener = arg;
@@ -142,7 +152,7 @@ static void on_listener(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (connections->count >= connections->limits.connections)
-		connections_dismiss(connections);
+		make_room(connections);
 	if (!has_room(listener->worker, listener->service))
 		pause_accepting(listener->worker, listener->service);
 	for (int i = 0; i < ACCEPT_BATCH && accept_one(listener) == ACCEPTED; i++)
