@@ -51,7 +51,8 @@ static __always_inline __u32 sight_of(const struct rows *rows, const struct sock
 
 	if (!request->blocked_ms)
 		return LOOPS_SIGHT(RCXLB_LOOP_UNKNOWN, 0);
-	sight = loops_look(rows->id, wait_queue_of(inner, (__u64 *)&request->facts), request->now, request->blocked_ms);
+	sight = loops_look(rows->id, wait_queue_of(inner, (__u64 *)&request->facts), request->now, request->blocked_ms,
+			   inner->sk_ack_backlog);
 	return inner->sk_ack_backlog > inner->sk_max_ack_backlog ? LOOPS_SIGHT(RCXLB_LOOP_FULL, 0) : sight;
 }
 

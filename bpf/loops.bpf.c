@@ -130,12 +130,13 @@ static __always_inline struct rcxlb_thread thread_of(__u64 task)
  */
 static __always_inline void loop_note(struct rcxlb_loop *loop, __u64 now, bool asleep)
 {
-	__u64 ready = epoll_ready(loop->epoll), task = loop->thread.task, reads = 0, work;
+	__u64 ready = epoll_ready(loop->epoll), task = loop->thread.task, work;
 	bool worked;
+	__u32 reads = 0;
 
 	if (bpf_core_field_exists(struct task_io_accounting, syscr))
 		reads = PEEK(task, task_struct, ioac.syscr) + PEEK(task, task_struct, ioac.syscw);
-	work = PEEK(task, task_struct, nvcsw) + reads;
+	work = PEEK(task, task_struct, nvcsw) << 32 | reads;
 	worked = work != loop->work || (loop->ready && ready != loop->ready);
 	if (asleep)
 		loop->progress = now;
@@ -143,7 +144,9 @@ static __always_inline void loop_note(struct rcxlb_loop *loop, __u64 now, bool a
 		loop->progress = loop->looked;
 	if (asleep || loop->asleep || worked || !loop->looked)
 		loop->still = now;
-	loop->reads = reads != 0;
+	/* While it is looked at: by read() came the libraries of any process. */
+	if (loop->looked && reads != (__u32)loop->work)
+		loop->reads = 1;
 	loop->work = work;
 	loop->ready = ready;
 	loop->asleep = asleep;
@@ -456,12 +459,12 @@ static __always_inline __u32 follow(struct rcxlb_loops *known, __u32 backend, __
 		best = sight < best ? sight : best;
 		epoll = !i && at == head ? epoll_of(waiter) : 0;
 		loop = epoll ? loop_find(known, epoll, 0) : NULL;
+		*alone |= epoll != 0;
 		if (loop && !loop->guessed && sight != UNSEEN) {
 			loop->wait = wait;
 			loop->waiter = first;
 			loop->followed = now;
 			loop->seen = now / MS;
-			*alone = true;
 		}
 		if (sight == LOOPS_SIGHT(RCXLB_LOOP_ASLEEP, 0))
 			return sight;
@@ -490,7 +493,7 @@ static __always_inline struct rcxlb_loop *loop_followed(struct rcxlb_loops *know
 	return NULL;
 }
 
-__noinline int loops_look(__u32 backend, __u64 wait, __u64 now, __u32 blocked_ms)
+__noinline int loops_look(__u32 backend, __u64 wait, __u64 now, __u32 blocked_ms, __u32 queue)
 {
 	struct rcxlb_loops *known = bpf_map_lookup_elem(&loops, &backend);
 	__u64 blocked_ns = blocked_ms * MS, patience = 2 * blocked_ns;
@@ -512,14 +515,11 @@ __noinline int loops_look(__u32 backend, __u64 wait, __u64 now, __u32 blocked_ms
 	if (best == UNSEEN && owners_are_halted(backend))
 		return LOOPS_SIGHT(RCXLB_LOOP_STOPPED, 0);
 	/* One that alone would accept and sleeps over a queue does not wait for what is in there. */
-	if (LOOPS_STATE(best) >= RCXLB_LOOP_STARVED || (LOOPS_STATE(best) == RCXLB_LOOP_ASLEEP && !alone))
+	if (!queue || LOOPS_STATE(best) >= RCXLB_LOOP_STARVED || (LOOPS_STATE(best) == RCXLB_LOOP_ASLEEP && !alone))
 		return best;
-	/* A loop that is alive merely has a long queue, unless it is very long: no need to look each time. */
-	if (LOOPS_STATE(best) == RCXLB_LOOP_ALIVE) {
-		if (loop)
-			return best;
+	/* A loop that is alive merely has a long queue, unless it is very long. */
+	if (LOOPS_STATE(best) == RCXLB_LOOP_ALIVE)
 		patience = 20 * blocked_ns;
-	}
 	return is_late(known, wait, now, patience) ? LOOPS_SIGHT(RCXLB_LOOP_LATE, LOOPS_SUSPECT(best)) : best;
 }
 

@@ -14,9 +14,9 @@
 /*
  * The sight of the best of the loops that serve this listener. `wait` is the
  * address of the struct socket_wq of its socket: a plain number, so that the function is verified once for all who call
- * it.
+ * it. `queue`: how many connections it has that nobody has accepted; without any it is not late.
  */
-int loops_look(__u32 backend, __u64 wait, __u64 now, __u32 blocked_ms);
+int loops_look(__u32 backend, __u64 wait, __u64 now, __u32 blocked_ms, __u32 queue);
 
 /* Connections come: keeps the timer running that looks at all loops, for a moment; this backend among them. */
 int loops_watch(__u32 id, __u64 now);

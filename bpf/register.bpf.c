@@ -369,7 +369,7 @@ int survey(struct bpf_iter__tcp *ctx)
 	record.ipv4 = socket_takes(record.family, ipv6_only, AF_INET);
 	record.ipv6 = socket_takes(record.family, ipv6_only, AF_INET6);
 	wait = (__u64)BPF_CORE_READ((struct sock *)sk, sk_wq);
-	record.loop = LOOPS_STATE(loops_look(id, wait, bpf_ktime_get_ns(), backend->blocked_ms));
+	record.loop = LOOPS_STATE(loops_look(id, wait, bpf_ktime_get_ns(), backend->blocked_ms, record.accept_queue));
 	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
 	return 0;
 }

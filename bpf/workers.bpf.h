@@ -43,7 +43,8 @@ static long look_at_worker(__u32 i, struct turn *turn)
 	tcp = bpf_skc_to_tcp_sock(sk);
 	if (sk->state == BPF_TCP_LISTEN && tcp) {
 		sight = loops_look(RCXLB_MAX_BACKENDS + worker, (__u64)BPF_CORE_READ(tcp, inet_conn.icsk_inet.sk.sk_wq),
-				   turn->now, RCXLB_BLOCKED_MS);
+				   turn->now, RCXLB_BLOCKED_MS,
+				   BPF_CORE_READ(tcp, inet_conn.icsk_inet.sk.sk_ack_backlog));
 		if (sight < turn->sight) {
 			turn->sight = sight;
 			turn->key = key;

@@ -332,10 +332,10 @@ struct rcxlb_loop {
 	__u32 seen;	/* by a connection, last: the clock's milliseconds, modulo 2^32 */
 	__u8 asleep;	/* at the last look */
 	__u8 guessed;	/* the thread was never seen in there: it is its process's first one */
-	__u8 reads;	/* with read() and write(), which the kernel counts, and not recv() and send() alone */
+	__u8 reads;	/* by read() and write(), which the kernel counts, and not by recv() and send() alone */
 	__u8 unused;
 	struct rcxlb_thread thread;
-	__u64 work;   /* sleeps, reads and writes so far */
+	__u64 work;   /* sleeps so far, and below them reads and writes */
 	__u64 ready;  /* first of the epoll instance's ready list, 0: it was empty */
 	__u64 looked; /* at all of this, last */
 };

@@ -294,6 +294,36 @@ def test_few_clients_wait_for_one_that_is_busy_most_of_the_time(lab, rule, most)
     assert min(late) <= most, late
 
 
+# Once told, it works on for three seconds, by calls that the kernel counts.
+WRITING = """
+const fs = require('fs');
+process.once('SIGUSR2', () => {
+	const end = performance.now() + 3000, file = fs.openSync('/dev/null', 'w');
+	while (performance.now() < end)
+		fs.writeSync(file, 'x');
+});
+"""
+
+
+@pytest.mark.skipif(bool(node_reason()), reason=node_reason())
+@pytest.mark.skipif(SLOW_MACHINE, reason="times say nothing on a machine that is emulated or watched")
+@pytest.mark.parametrize("rule", RULES)
+def test_one_that_does_much_and_does_not_accept_is_late(lab, rule):
+    preloaded = lab.folder / "writing.js"
+    preloaded.write_text(WRITING, encoding="ascii")
+    instances = {
+        name: lab.node_instance(name, port, options=["-r", preloaded] if name == BUSY_ONE else [])
+        for name, port in zip(NAMES, PORTS)
+    }
+    load(lab, rule)
+    come_and_meet_all(lab)
+    held = [lab.connect() for _ in range(300)]  # so that a few more are no more than its share
+    instances[BUSY_ONE].signal(signal.SIGUSR2)
+    visits = paced(lab.clients, 400, 200)
+    print(visits)
+    assert held and not visits.failed and visits.stuck < 20, visits
+
+
 @pytest.mark.skipif(bool(node_reason()), reason=node_reason())
 def test_whoever_looks_calls_a_loop_blocked_when_its_service_does(lab):
     """And steering does not change because somebody looks."""
