@@ -32,6 +32,7 @@
 #define DENSE_NS	(4 * TICK_NS) /* while connections look at each loop more often than the timer */
 #define WATCH_NS	(100 * MS)    /* after the last connection */
 #define BATCH		64	      /* backends whose loops are looked at in one tick */
+#define UNSEEN_NS	(10000 * MS)  /* a loop that no connection looked at for so long makes room for another */
 #define WAY_NS		(1000 * MS)   /* the way to a loop that alone waits for a listener is believed */
 #define HALT_NS		MS	      /* after progress: until then nobody asks whether it was stopped */
 #define CLOCK_MONOTONIC 1
@@ -57,6 +58,8 @@
 const volatile __u64 ep_poll_callback = 0;
 const volatile __u64 pollwake = 0;
 const volatile __u64 autoremove_wake_function = 0;
+
+#define SEEN(now) ((__u32)((now) >> 20)) /* milliseconds, nearly */
 
 #define UNSEEN LOOPS_SIGHT(RCXLB_LOOP_UNKNOWN, 0)
 #define NOBODY LOOPS_SIGHT(RCXLB_LOOP_FULL + 1, 0)
@@ -167,17 +170,26 @@ static __always_inline struct rcxlb_loop *loop_find(struct rcxlb_loops *loops, _
 	return NULL;
 }
 
-/* Where one can be: a thread that was there is no more. Or NULL. */
-static __always_inline struct rcxlb_loop *loop_room(struct rcxlb_loops *loops)
+/* By no connection for so long. Another CPU may have seen it a moment from now. */
+static __always_inline bool is_unseen(const struct rcxlb_loop *loop, __u64 now, __u64 time)
+{
+	return (__s32)(SEEN(now) - loop->seen) > (__s32)SEEN(time);
+}
+
+/* Where one can be: a thread that was there is no more, or serves others by now. Or NULL. */
+static __always_inline struct rcxlb_loop *loop_room(struct rcxlb_loops *loops, __u64 now)
 {
 	for (int i = 0; i < RCXLB_LOOPS; i++)
 		if (!thread_is_there(&loops->loop[i].thread))
+			return &loops->loop[i];
+	for (int i = 0; i < RCXLB_LOOPS; i++)
+		if (is_unseen(&loops->loop[i], now, UNSEEN_NS))
 			return &loops->loop[i];
 	return NULL;
 }
 
 static __always_inline void loop_remember(struct rcxlb_loop *loop, __u64 epoll, const struct rcxlb_thread *thread,
-					  bool guessed)
+					  bool guessed, __u64 now)
 {
 	loop->thread.task = 0; /* whoever reads this at the same time believes nothing */
 	loop->epoll = epoll;
@@ -190,7 +202,7 @@ static __always_inline void loop_remember(struct rcxlb_loop *loop, __u64 epoll, 
 	loop->wait = 0;
 	loop->waiter = 0;
 	loop->followed = 0;
-	loop->seen = 0;
+	loop->seen = SEEN(now);
 	loop->asleep = 0;
 	loop->guessed = guessed;
 	loop->reads = 0;
@@ -250,6 +262,7 @@ __noinline int loop_judge(struct rcxlb_loop *loop, __u64 now, __u64 blocked_ns)
 
 	if (!loop || (!was_followed(loop, now) && !thread_is_there(&loop->thread)))
 		return UNSEEN;
+	loop->seen = SEEN(now);
 	task = loop->thread.task;
 	if (time_since(loop->progress, now) >= HALT_NS && is_halted(task)) {
 		suspect(loop, now, blocked_ns);
@@ -296,17 +309,19 @@ __noinline int saw_asleep(struct rcxlb_loops *loops, __u64 epoll, __u64 task, __
 	if (!loops || !task)
 		return LOOPS_SIGHT(RCXLB_LOOP_ASLEEP, 0);
 	loop = loop_find(loops, epoll, task);
+	if (loop)
+		loop->seen = SEEN(now);
 	if (loop && loop->thread.task == task && !loop->guessed && time_since(loop->looked, now) < TICK_NS) {
 		loop_sleeps(loop, now);
 		return sight_of(loop, RCXLB_LOOP_ASLEEP, now);
 	}
 	if (!loop)
-		loop = loop_room(loops);
+		loop = loop_room(loops, now);
 	if (!loop)
 		return LOOPS_SIGHT(RCXLB_LOOP_ASLEEP, 0);
 	thread = thread_of(task);
 	if (!loop_is(loop, epoll, task) || loop->thread.task != task || loop->thread.started != thread.started)
-		loop_remember(loop, epoll, &thread, false);
+		loop_remember(loop, epoll, &thread, false, now);
 	loop->guessed = 0;
 	loop_note(loop, now, true);
 	return sight_of(loop, RCXLB_LOOP_ASLEEP, now);
@@ -334,7 +349,7 @@ __noinline int owners_are_halted(__u32 backend)
 }
 
 /* Never seen asleep: it is taken for the first thread of the process that holds it, if one alone does. */
-__noinline int guess(struct rcxlb_loops *loops, __u32 backend, __u64 epoll)
+__noinline int guess(struct rcxlb_loops *loops, __u32 backend, __u64 epoll, __u64 now)
 {
 	struct rcxlb_thread *owner = bpf_map_lookup_elem(&epolls, &epoll);
 	struct rcxlb_loop *loop;
@@ -343,10 +358,10 @@ __noinline int guess(struct rcxlb_loops *loops, __u32 backend, __u64 epoll)
 		owner = only_owner(backend);
 	if (!loops || !owner || !thread_is_there(owner))
 		return 0;
-	loop = loop_room(loops);
+	loop = loop_room(loops, now);
 	if (!loop)
 		return 0;
-	loop_remember(loop, epoll, owner, true);
+	loop_remember(loop, epoll, owner, true, now);
 	return 1;
 }
 
@@ -361,7 +376,7 @@ static __always_inline __u32 epoll_sight(struct rcxlb_loops *loops, __u32 backen
 		return saw_asleep(loops, epoll, PEEK_UNTYPED(sleeper, wait_queue_entry, private), now);
 	}
 	loop = loop_find(loops, epoll, 0);
-	if (!loop && guess(loops, backend, epoll))
+	if (!loop && guess(loops, backend, epoll, now))
 		loop = loop_find(loops, epoll, 0);
 	return loop ? loop_judge(loop, now, blocked_ns) : UNSEEN;
 }
@@ -464,7 +479,6 @@ static __always_inline __u32 follow(struct rcxlb_loops *known, __u32 backend, __
 			loop->wait = wait;
 			loop->waiter = first;
 			loop->followed = now;
-			loop->seen = now / MS;
 		}
 		if (sight == LOOPS_SIGHT(RCXLB_LOOP_ASLEEP, 0))
 			return sight;
@@ -487,7 +501,7 @@ static __always_inline struct rcxlb_loop *loop_followed(struct rcxlb_loops *know
 		    PEEK_POINTER(wait, socket_wq, wait.head.next) != loop->waiter ||
 		    PEEK_POINTER(wait, socket_wq, wait.head.prev) != loop->waiter)
 			return NULL;
-		loop->seen = now / MS;
+		loop->seen = SEEN(now);
 		return loop;
 	}
 	return NULL;
@@ -549,7 +563,7 @@ static long look_at_backend(__u32 i, struct batch *batch)
 			continue;
 		lives = true;
 		loop_note(loop, batch->now, loop->epoll && epoll_sleeper(loop->epoll));
-		if ((__u32)(batch->now / MS) - loop->seen > 2 * TICK_NS / MS)
+		if (is_unseen(loop, batch->now, 2 * TICK_NS))
 			batch->unseen++;
 	}
 	if (lives) {

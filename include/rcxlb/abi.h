@@ -329,7 +329,7 @@ struct rcxlb_loop {
 	__u64 progress; /* at this time or later something certainly got done */
 	__u64 still;	/* since then nothing is known to have got done */
 	__u64 suspect;	/* until then */
-	__u32 seen;	/* by a connection, last: the clock's milliseconds, modulo 2^32 */
+	__u32 seen;	/* by a connection, last: nanoseconds / 2^20, modulo 2^32 */
 	__u8 asleep;	/* at the last look */
 	__u8 guessed;	/* the thread was never seen in there: it is its process's first one */
 	__u8 reads;	/* by read() and write(), which the kernel counts, and not by recv() and send() alone */

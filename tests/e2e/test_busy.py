@@ -12,7 +12,7 @@ from harness.background import repeated
 from harness.halt import frozen, frozen_reason, stopped
 from harness.kinds import missing_reason, start
 from harness.lab import CLIENTS4, node_reason
-from harness.poll import wait_until
+from harness.poll import wait_equal, wait_until
 from harness.settings import SLOW_MACHINE, scaled
 from harness.visits import Visits, ask, bursts, paced
 
@@ -292,6 +292,39 @@ def test_few_clients_wait_for_one_that_is_busy_most_of_the_time(lab, rule, most)
     if min(late) > most and min(noise) > most:
         pytest.skip(f"the machine is too busy to tell: of those whom idle instances answered {min(noise):.0%} waited")
     assert min(late) <= most, late
+
+
+# Once told, it listens no more, and lives on for the connections that it has.
+CLOSING = """
+const http = require('http'), create = http.createServer;
+http.createServer = (...said) => {
+	const server = create(...said);
+	process.once('SIGUSR2', () => { server.close(); setInterval(() => {}, 1e6); });
+	return server;
+};
+"""
+
+
+@pytest.mark.skipif(bool(node_reason()), reason=node_reason())
+def test_those_that_listen_no_more_and_live_on_make_room_for_the_next(lab):
+    """As a server that is restarted again and again while its clients hold long-lived connections."""
+    for name, text in (("closing.js", CLOSING), ("busy.js", BUSY)):
+        (lab.folder / name).write_text(text, encoding="ascii")
+    lab.load_with(3002, rule=("--balance", "bounded"))
+
+    def await_state(state):
+        wait_equal(lambda: lab.rcxlb.state("127.0.0.1:3002"), state, "the instance's state")
+
+    for _ in range(4):
+        former = lab.node_instance("i3002", 3002, options=["-r", lab.folder / "closing.js"])
+        await_state("up")
+        assert not bursts(lab.clients, 2).failed
+        former.signal(signal.SIGUSR2)
+        await_state("absent")
+    time.sleep(11)  # nobody has looked at them for ten seconds
+    lab.node_instance("i3002", 3002, options=["-r", lab.folder / "busy.js"]).signal(signal.SIGUSR2)
+    assert not bursts(lab.clients, 2).failed
+    wait_until(lambda: lab.rcxlb.backend("127.0.0.1:3002")["event_loop"] == "blocked", "it is seen to be busy")
 
 
 # Once told, it works on for three seconds, by calls that the kernel counts.
