@@ -317,6 +317,18 @@ def test_addresses_come_and_go(lab, away):
     assert connection.echoes() and lab.rcxlb.backend(AWAY)["path"] == "proxied"
 
 
+def test_one_on_a_port_of_ours_is_checked_where_hosts_may_bind_to_any_address(lab, away):
+    """As keepalived wants it: there bind() does not tell which addresses are this host's."""
+    lab.host.set_sysctl("net.ipv4.ip_nonlocal_bind", 1)
+    there(lab, away, "away", 3000)
+    load(lab, f"{AWAY4}:3000", rule=())
+    with agent.Follower(lab) as follower:
+        lab.rcxlb("services", "add", "default", "--listen", "*:3000", "--check", "tcp", "--check-interval-ms", "100",
+                  "--check-timeout-ms", "100", "--fall", "1")
+        follower.await_event(event="published")
+        assert {lab.rcxlb.state(f"{AWAY4}:3000") for _ in range(30)} == {"up"}
+
+
 def test_a_service_on_the_port_of_its_backend(lab, away):
     """An address that comes here while the backend counts as elsewhere must not lead back to the worker."""
     backend = f"{AWAY4}:3000"

@@ -408,6 +408,18 @@ def test_a_reason_that_is_cut_ends_with_a_whole_character(lab, path, body):
     assert lab.rcxlb.backend(ONE)["reason"].endswith(reason)
 
 
+def test_one_more_member_of_a_group_makes_nobody_well(lab):
+    lab.instance("m0", 3001, "--reuseport")  # speaks no HTTP
+    lab.rcxlb("load", "eth0")
+    add_checked(lab)
+    lab.rcxlb("backends", "add", ONE)
+    await_state(lab, "down")
+    with Follower(lab) as follower:
+        lab.instance("m1", 3001, "--reuseport")
+        follower.await_event(event="listening", backend=ONE)
+        assert {lab.rcxlb.state(ONE) for _ in range(20)} == {"down"}
+
+
 def test_another_interval_makes_nobody_well(lab):
     """What is asked for is the same, so what is known stays known; when something else is asked for, nothing is."""
     moody = Moody(lab, 3001, mood="503")

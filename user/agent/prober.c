@@ -218,7 +218,7 @@ static void begin(struct prober *prober)
 		.send_proxy = prober->send_proxy,
 	};
 	struct check_hooks hooks = {
-		.dials = prober->own_port ? on_dials : NULL,
+		.dials = prober->own_port && !prober->elsewhere ? on_dials : NULL,
 		.ended = on_ended,
 		.done = on_done,
 		.context = prober,

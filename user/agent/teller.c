@@ -53,8 +53,6 @@ static void tell_listener(struct teller *teller, uint32_t id, const struct rcxlb
 				"listener", local, "absent", absent),
 		      "backend %s: a listener %s %s%s", backend, came ? "came, on" : "went, from", local,
 		      absent ? "; it is absent" : "");
-	if (came)
-		teller->came(id, teller->context);
 }
 
 /* By the entry as it is now: what was published may be older or newer than the event. */
@@ -62,11 +60,16 @@ static void take_listener(struct teller *teller, const struct rcxlb_event *event
 {
 	uint32_t id = event->backend % RCXLB_MAX_BACKENDS;
 	struct rcxlb_backend backend = {};
+	uint64_t before = teller->noted[id].came, since;
+	bool came = event->kind == RCXLB_EVENT_LISTENING;
 
 	if (watch_backend(teller->watch, id, &backend) || backend.generation != event->generation)
 		return; /* the id is another address's by now */
-	teller->noted[id].came = teller->noted[id].coming = watch_load(teller->watch, id).since;
-	tell_listener(teller, id, &backend.endpoint, &event->local, event->kind == RCXLB_EVENT_LISTENING);
+	since = watch_load(teller->watch, id).since;
+	teller->noted[id].came = teller->noted[id].coming = since;
+	tell_listener(teller, id, &backend.endpoint, &event->local, came);
+	if (came && since != before) /* the first one of it, and not one more beside others */
+		teller->came(id, teller->context);
 }
 
 static void tell_connection(struct teller *teller, const struct rcxlb_event *event)
@@ -154,8 +157,10 @@ static void find_lost_listener(struct teller *teller, uint32_t id, const struct 
 	if (!lost)
 		return;
 	noted->came = load->since;
-	if (load->since)
+	if (load->since) {
 		tell_listener(teller, id, endpoint, endpoint, true);
+		teller->came(id, teller->context);
+	}
 }
 
 /* In the first moment, and then now and then: an outage must not fill the log. */

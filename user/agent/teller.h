@@ -9,7 +9,7 @@
 
 struct teller;
 
-/* A backend's listener came. */
+/* A backend's first listener came. */
 typedef void (*teller_came)(uint32_t backend, void *context);
 
 /* The journal and the watch must outlive it. NULL when there is no memory. */
