@@ -61,7 +61,8 @@ FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
 FUZZ_PROGRAMS := $(FUZZ:%=$(BUILD)/tests/fuzz/%)
 FUZZ_SOURCES := $(wildcard user/core/*.c user/config/*.c user/proxy/http1_*.c) user/proxy/proxy_header.c
 FUZZ_OBJECTS := $(FUZZ_SOURCES:%.c=$(BUILD)/tests/fuzz/%.o)
-FUZZ_CFLAGS := -std=gnu2x -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZ_CFLAGS := -std=gnu2x -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -MMD -MP \
+	$(shell $(PKG_CONFIG) --cflags $(PACKAGES))
 FUZZ_SECONDS ?= 60
 
 .PHONY: all help test-programs fuzz install lint clean $(FUZZ:%=fuzz-%)
@@ -145,13 +146,12 @@ $(UNFILTERED): tests/e2e/unfiltered.c
 $(BUILD)/tests/fuzz/user/%.o: user/%.c
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$@)
-	$(Q)$(CLANG) $(CPPFLAGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link $(shell $(PKG_CONFIG) --cflags $(PACKAGES)) \
-		-MMD -MP -c -o $@ $<
+	$(Q)$(CLANG) $(CPPFLAGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
 
 $(FUZZ_PROGRAMS): $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(FUZZ_OBJECTS)
 	$(call say,FUZZ,$@)
-	$(Q)$(CLANG) $(CPPFLAGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer $(shell $(PKG_CONFIG) --cflags $(PACKAGES)) \
-		-MMD -MP -o $@ $< $(FUZZ_OBJECTS) $(shell $(PKG_CONFIG) --libs $(PACKAGES))
+	$(Q)$(CLANG) $(CPPFLAGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $< $(FUZZ_OBJECTS) \
+		$(shell $(PKG_CONFIG) --libs $(PACKAGES))
 
 fuzz: $(FUZZ:%=fuzz-%)
 # What is found is left in the build folder, as crash-*; new inputs too, so that the next run goes on from there.

@@ -37,8 +37,7 @@ struct crew {
 	uint32_t number;
 	uint32_t before; /* the number of the crew that it takes over from; of itself when it has */
 	uint32_t workers;
-	bool may_lack[RCXLB_MAX_SERVICES]; /* it is left out when its certificates cannot be used */
-	bool may_lack_pages;
+	bool first;    /* nobody is in charge: what cannot be used is left out */
 	bool may_keep; /* what `former` has of files that cannot be used now */
 	bool left_out[RCXLB_MAX_SERVICES];
 	bool lacks_files[RCXLB_MAX_SERVICES]; /* it is served, with files as they were, or without some of its error
@@ -284,6 +283,7 @@ static bool does_serve(const struct crew *crew, const struct model_service *serv
 	return !crew->left_out[id] && model_has_workers(crew->model, own) && !strcmp(own->name, service->name);
 }
 
+/* Nothing that somebody serves now is given up. */
 static int read_certificates(struct crew *crew, uint32_t id, struct error *error)
 {
 	int problem = material_read(crew->material, crew->model, id, error);
@@ -292,7 +292,7 @@ static int read_certificates(struct crew *crew, uint32_t id, struct error *error
 	crew->lacks_files[id] =
 	    problem && served && !material_keep(crew->material, crew->former->material, crew->model, id);
 	crew->left_out[id] = problem && !crew->lacks_files[id];
-	return crew->left_out[id] && !crew->may_lack[id] ? problem : 0;
+	return crew->left_out[id] && !crew->first && (served || !crew->may_keep) ? problem : 0;
 }
 
 /* `error` is left alone when it has what is wrong with the certificates. */
@@ -308,7 +308,7 @@ static int read_pages(struct crew *crew, uint32_t id, struct error *error)
 	crew->lacks_files[id] = true;
 	if (crew->may_keep)
 		err = material_keep_pages(crew->material, crew->model, crew->former->material, crew->former->model, id);
-	return err || crew->may_lack_pages ? err : problem;
+	return err || crew->first || crew->may_keep ? err : problem;
 }
 
 /* What one service asks for. -errno, and a sentence: something of it cannot be had, and may not be done without. */
@@ -406,18 +406,6 @@ static struct crew *make(const struct model *model)
 	return crew;
 }
 
-/* Nothing that somebody serves now is given up. */
-static void permit_lacks(struct crew *crew, enum crew_reason reason)
-{
-	bool nobody = !staff_in_charge(watch_dataplane(crew->means->watch));
-
-	crew->may_keep = crew->former && reason != CREW_LACKS;
-	crew->may_lack_pages = nobody || crew->may_keep;
-	for (uint32_t id = 0; id < RCXLB_MAX_SERVICES; id++)
-		crew->may_lack[id] =
-		    nobody || (crew->may_keep && !does_serve(crew->former, &crew->model->service[id], id));
-}
-
 /* Also by workers whose supervisor ended before they were in charge. */
 static uint32_t unused_number(const struct crew *crew)
 {
@@ -439,7 +427,8 @@ int crew_start(const struct crew_means *means, const struct model *model, const 
 	crew->before = watch_crew(means->watch).number;
 	crew->number = unused_number(crew);
 	crew->workers = wished_workers(model);
-	permit_lacks(crew, reason);
+	crew->first = !staff_in_charge(watch_dataplane(means->watch));
+	crew->may_keep = former && reason != CREW_LACKS;
 	err = read_all(crew, error);
 	same = reason != CREW_MODEL && former && material_equal(crew->material, former->material);
 	if (!err && !same) {
