@@ -177,10 +177,12 @@ def test_status_names_the_workers_of_both_crews(site):
 
 
 def test_the_metrics_have_what_workers_count(site):
-    dial(site)
+    client = dial(site)
     wait_until(lambda: scraped(site, "rcxlb_worker_connections")["secure"] == 1, "the open connection")
     assert scraped(site, "rcxlb_tls_handshakes_total", result="full")["secure"] >= 1
     assert sum(scraped(site, "rcxlb_workers", "crew").values()) == len(agent.workers_of(site))
+    client.close()
+    wait_equal(lambda: site.rcxlb.service("secure")["work"]["connections"], 0, "open connections")
 
 
 def scraped(lab, name, label="service", **labels):
